@@ -1,0 +1,148 @@
+// cllm train and cllm resume.
+#include <fmt/format.h>
+#include <signal.h>
+
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "base/settings_text.h"
+#include "base/units.h"
+#include "cli/program.h"
+#include "cli/settings_options.h"
+#include "cli/signals.h"
+#include "train/run.h"
+
+namespace cllm::cli {
+namespace {
+
+const char* end_name(RunEnd end) {
+  switch (end) {
+    case RunEnd::kFinished:
+      return "finished";
+    case RunEnd::kStoppedEarly:
+      return "stopped early";
+    case RunEnd::kInterrupted:
+      break;
+  }
+  return "interrupted";
+}
+
+void print_json(const RunResult& result) {
+  nlohmann::ordered_json json = {{"end", end_name(result.end)},
+                                 {"step", result.step},
+                                 {"folder", result.folder.string()},
+                                 {"checkpoint", result.checkpoint.string()},
+                                 {"checkpoint_hash", result.checkpoint_hash},
+                                 {"seconds", result.seconds},
+                                 {"tokens_per_second", result.tokens_per_second}};
+  if (result.best_step >= 0)
+    json["best"] = {{"step", result.best_step}, {"loss", result.best_loss}};
+  if (result.last.tokens > 0)
+    json["held_out"] = {{"loss", result.last.loss},
+                        {"perplexity", result.last.perplexity},
+                        {"bits_per_byte", result.last.bits_per_byte},
+                        {"tokens", result.last.tokens}};
+  fmt::print("{}\n", json.dump(2));
+}
+
+void print_text(const RunResult& result) {
+  fmt::print("{} at step {} after {} ({})\n", end_name(result.end), result.step,
+             format_duration(result.seconds), format_rate(result.tokens_per_second, "tokens"));
+  if (result.best_step >= 0)
+    fmt::print("best held-out loss  {:.4f} at step {}\n", result.best_loss, result.best_step);
+  fmt::print("checkpoint          {} (hash {})\n", result.checkpoint.string(),
+             result.checkpoint_hash);
+  fmt::print("report              {}\n", (result.folder / "report.svg").string());
+}
+
+int report(const RunResult& result, const ActionContext& context) {
+  if (context.global.json)
+    print_json(result);
+  else
+    print_text(result);
+  if (result.end != RunEnd::kInterrupted) return 0;
+  const int signal = stop_signal();
+  context.log.info(
+      fmt::format("stopped {}, saved at step {}; go on with `cllm resume {}`",
+                  signal == 0 ? "by the STOP file" : fmt::format("by signal {}", signal),
+                  result.step, result.folder.string()));
+  return signal == 0 ? 0 : 128 + signal;
+}
+
+struct TrainOptions {
+  SettingsOptions settings;
+  std::string out;
+  bool overwrite = false;
+  bool dump_config = false;
+};
+
+int train(const TrainOptions& options, ActionContext& context) {
+  RunSettings settings;
+  SettingsBinder binder;
+  settings.bind(binder);
+  options.settings.apply(settings, binder);
+  if (options.dump_config) {
+    fmt::print("{}", settings_toml(binder));
+    return 0;
+  }
+  install_signal_handlers();
+  const Engine engine(static_cast<int>(settings.train.threads));
+  const RunResult result = start_run(settings, options.out, options.overwrite, context.command_line,
+                                     engine, context.log, {poll_signals});
+  return report(result, context);
+}
+
+struct ResumeOptions {
+  std::string run;
+  std::string steps, threads;
+};
+
+int resume(const ResumeOptions& options, ActionContext& context) {
+  RunSettings settings;
+  SettingsBinder binder;
+  settings.bind(binder);
+  const RunFolder folder = RunFolder::open(options.run);
+  read_run_settings(folder, binder);
+  if (!options.steps.empty())
+    binder.set("train.steps", options.steps, "--steps", SettingSource::kFlag);
+  if (!options.threads.empty())
+    binder.set("train.threads", options.threads, "--threads", SettingSource::kFlag);
+  install_signal_handlers();
+  const Engine engine(static_cast<int>(settings.train.threads));
+  return report(resume_run(settings, folder, engine, context.log, {poll_signals}), context);
+}
+
+}  // namespace
+
+void add_train(Program& program) {
+  CLI::App* command =
+      add_command(program, program.app, "train", "Train a model on texts",
+                  "  cllm train --data stories --preset demo --steps 600 --out runs/demo\n"
+                  "  cllm train --data notes/ --preset baby --steps 2000 --out runs/notes\n"
+                  "  cat book.txt | cllm train --data - --preset nano --out runs/book");
+  auto options = std::make_shared<TrainOptions>();
+  options->settings.add_to(*command);
+  command->add_option("--out", options->out, "folder of the run")->type_name("RUN");
+  command->add_flag("--overwrite", options->overwrite, "start over if the folder holds a run");
+  command->add_flag("--dump-config", options->dump_config, "print the settings as TOML and exit");
+  command->callback([&program, options] {
+    if (options->out.empty() && !options->dump_config) throw CLI::RequiredError("--out");
+    program.action = [options](ActionContext& context) { return train(*options, context); };
+  });
+}
+
+void add_resume(Program& program) {
+  CLI::App* command =
+      add_command(program, program.app, "resume", "Continue a run from its newest checkpoint",
+                  "  cllm resume runs/demo\n  cllm resume runs/demo --steps 2000");
+  auto options = std::make_shared<ResumeOptions>();
+  command->add_option("run", options->run, "folder of the run")->type_name("RUN")->required();
+  command->add_option("--steps", options->steps, "train to this step instead");
+  command->add_option("--threads", options->threads, "threads; 0 = one per core");
+  command->callback([&program, options] {
+    program.action = [options](ActionContext& context) { return resume(*options, context); };
+  });
+}
+
+}  // namespace cllm::cli

@@ -1,0 +1,51 @@
+#include "cli/signals.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <atomic>
+
+namespace cllm::cli {
+namespace {
+
+// A handler has no other way to reach the program: these two are its mailbox.
+std::atomic<int> stop_requested{0};
+std::atomic<bool> save_requested{false};
+static_assert(std::atomic<int>::is_always_lock_free);
+
+void on_signal(int signal) {
+  if (signal == SIGUSR1) {
+    save_requested.store(true, std::memory_order_relaxed);
+    return;
+  }
+  const int earlier = stop_requested.exchange(signal, std::memory_order_relaxed);
+  if (earlier != 0 && signal == SIGINT) ::_exit(128 + SIGINT);
+}
+
+void handle(int signal, void (*handler)(int)) {
+  struct sigaction action {};
+  action.sa_handler = handler;
+  sigemptyset(&action.sa_mask);
+  action.sa_flags = SA_RESTART;
+  ::sigaction(signal, &action, nullptr);
+}
+
+}  // namespace
+
+void install_signal_handlers() {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR1})
+    handle(signal, on_signal);
+  handle(SIGPIPE, SIG_IGN);
+}
+
+RunRequest poll_signals() {
+  if (stop_requested.load(std::memory_order_relaxed) != 0) return RunRequest::kStop;
+  return save_requested.exchange(false, std::memory_order_relaxed) ? RunRequest::kSave
+                                                                   : RunRequest::kNone;
+}
+
+int stop_signal() {
+  return stop_requested.load(std::memory_order_relaxed);
+}
+
+}  // namespace cllm::cli

@@ -1,0 +1,143 @@
+#include "model/config.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/suggest.h"
+
+namespace cllm {
+namespace {
+
+constexpr EnumName<nn::NormKind> kNormNames[] = {{nn::NormKind::kLayerNorm, "layernorm"},
+                                                 {nn::NormKind::kRmsNorm, "rmsnorm"}};
+constexpr EnumName<PositionKind> kPositionNames[] = {{PositionKind::kLearned, "learned"},
+                                                     {PositionKind::kRotary, "rotary"}};
+constexpr EnumName<nn::MlpKind> kMlpNames[] = {
+    {nn::MlpKind::kGelu, "gelu"}, {nn::MlpKind::kRelu2, "relu2"}, {nn::MlpKind::kSwiglu, "swiglu"}};
+
+ModelConfig gpt2_shape(int64_t layers, int64_t heads, int64_t width, int64_t context) {
+  ModelConfig config;
+  config.layers = layers;
+  config.heads = heads;
+  config.width = width;
+  config.context_length = context;
+  return config;
+}
+
+ModelConfig llama_shape(int64_t layers, int64_t heads, int64_t width, int64_t context) {
+  ModelConfig config = gpt2_shape(layers, heads, width, context);
+  config.norm = nn::NormKind::kRmsNorm;
+  config.position = PositionKind::kRotary;
+  config.mlp = nn::MlpKind::kSwiglu;
+  config.bias = false;
+  return config;
+}
+
+struct Preset {
+  std::string_view name;
+  ModelConfig config;
+};
+
+const std::vector<Preset>& presets() {
+  static const std::vector<Preset> all = {
+      {"demo", llama_shape(4, 4, 128, 128)},      {"nano", gpt2_shape(4, 4, 128, 64)},
+      {"baby", gpt2_shape(6, 6, 384, 256)},       {"gpt2", gpt2_shape(12, 12, 768, 1024)},
+      {"llama-15m", llama_shape(6, 6, 288, 256)},
+  };
+  return all;
+}
+
+[[noreturn]] void refuse(const std::string& setting, const std::string& what,
+                         const std::string& hint) {
+  throw Error(ErrorKind::kUsage, "model." + setting, what, hint);
+}
+
+}  // namespace
+
+void ModelConfig::list(FieldList& fields) {
+  fields.add("vocabulary_size", vocabulary_size,
+             {.help = "distinct tokens; 0 takes it from the tokenizer",
+              .unit = "tokens",
+              .minimum = 0,
+              .maximum = 1 << 24});
+  fields.add("context_length", context_length,
+             {.help = "longest sequence the model sees",
+              .unit = "tokens",
+              .minimum = 1,
+              .maximum = 1 << 20});
+  fields.add("layers", layers, {.help = "transformer blocks", .minimum = 1, .maximum = 1024});
+  fields.add("heads", heads, {.help = "query heads", .minimum = 1, .maximum = 1024});
+  fields.add("kv_heads", kv_heads,
+             {.help = "key/value heads; 0 = heads", .minimum = 0, .maximum = 1024});
+  fields.add("width", width,
+             {.help = "width of the residual stream", .minimum = 1, .maximum = 1 << 16});
+  fields.add("head_size", head_size,
+             {.help = "size of one head; 0 = width / heads", .minimum = 0, .maximum = 1024});
+  fields.add("mlp_width", mlp_width,
+             {.help = "hidden width of the MLP; 0 = 4 width, or 8/3 width for swiglu",
+              .minimum = 0,
+              .maximum = 1 << 18});
+  fields.add("norm", norm, kNormNames, {.help = "normalisation of the residual stream"});
+  fields.add("norm_epsilon", norm_epsilon,
+             {.help = "added to the variance", .minimum = 0, .maximum = 1, .above_minimum = true});
+  fields.add("position", position, kPositionNames, {.help = "how positions enter"});
+  fields.add("rotary_base", rotary_base,
+             {.help = "longest rotary wavelength / 2 pi", .minimum = 1, .above_minimum = true});
+  fields.add("mlp", mlp, kMlpNames, {.help = "activation of the MLP"});
+  fields.add("bias", bias, {.help = "biases in linears and LayerNorms"});
+  fields.add("tied_head", tied_head, {.help = "output head shares the token embedding"});
+  fields.add("qk_norm", qk_norm, {.help = "RMS norm of every query and key head"});
+  fields.add("logit_softcap", logit_softcap,
+             {.help = "logits become cap * tanh(logit / cap); 0 = off", .minimum = 0});
+  fields.add("zero_init_projections", zero_init_projections,
+             {.help = "projections back to the residual stream start at zero"});
+  fields.add("init_deviation", init_deviation,
+             {.help = "standard deviation of fresh weights", .minimum = 0, .above_minimum = true});
+  fields.add("dropout", dropout,
+             {.help = "dropout of embeddings, attention and residual branches",
+              .minimum = 0,
+              .maximum = 1,
+              .below_maximum = true});
+}
+
+int64_t ModelConfig::mlp_hidden() const {
+  if (mlp_width > 0) return mlp_width;
+  if (mlp != nn::MlpKind::kSwiglu) return 4 * width;
+  return (8 * width / 3 + 31) / 32 * 32;
+}
+
+void ModelConfig::validate() const {
+  if (head_size == 0 && width % heads != 0)
+    refuse("width", fmt::format("{} is not divisible by {} heads", width, heads),
+           fmt::format("use a multiple of {}, or set model.head_size", heads));
+  if (heads % kv_head_count() != 0)
+    refuse("kv_heads",
+           fmt::format("{} query heads cannot share {} key/value heads", heads, kv_head_count()),
+           "use a divisor of model.heads");
+  if (position == PositionKind::kRotary && head_width() % 2 != 0)
+    refuse("head_size",
+           fmt::format("rotary positions turn pairs, but the head size {} is odd", head_width()),
+           "use an even head size");
+  if (vocabulary_size < 1)
+    refuse("vocabulary_size", "the vocabulary is empty", "give a tokenizer or a vocabulary size");
+}
+
+ModelConfig model_preset(std::string_view name) {
+  for (const Preset& preset : presets())
+    if (preset.name == name) return preset.config;
+  const std::vector<std::string> names = model_preset_names();
+  std::string list;
+  for (const std::string& known : names)
+    list += (list.empty() ? "" : ", ") + known;
+  throw Error(ErrorKind::kUsage, "--preset", fmt::format("there is no preset '{}'", name),
+              "use one of: " + list);
+}
+
+std::vector<std::string> model_preset_names() {
+  std::vector<std::string> names;
+  for (const Preset& preset : presets())
+    names.emplace_back(preset.name);
+  return names;
+}
+
+}  // namespace cllm

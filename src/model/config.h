@@ -1,0 +1,54 @@
+// What a decoder looks like. GPT-2 and Llama differ in a handful of enums; every combination runs.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/fields.h"
+#include "nn/mlp.h"
+#include "nn/norm.h"
+
+namespace cllm {
+
+enum class PositionKind { kLearned, kRotary };
+
+struct ModelConfig {
+  int64_t vocabulary_size = 0;   // V; set from the tokenizer when training starts
+  int64_t context_length = 256;  // T
+  int64_t layers = 6;            // L
+  int64_t heads = 6;             // H
+  int64_t kv_heads = 0;          // K; 0 = heads
+  int64_t width = 384;           // C
+  int64_t head_size = 0;         // D; 0 = width / heads
+  int64_t mlp_width = 0;         // F; 0 = 4 C, or for SwiGLU 8/3 C rounded up to a multiple of 32
+  nn::NormKind norm = nn::NormKind::kLayerNorm;
+  double norm_epsilon = 1e-5;
+  PositionKind position = PositionKind::kLearned;
+  double rotary_base = 10000;
+  nn::MlpKind mlp = nn::MlpKind::kGelu;
+  bool bias = true;                    // of linears and LayerNorms
+  bool tied_head = true;               // the output head is the token embedding
+  bool qk_norm = false;                // RMS norm of every query and key head
+  double logit_softcap = 0;            // 0 = off
+  bool zero_init_projections = false;  // projections back to the residual stream start at zero
+  double init_deviation = 0.02;
+  double dropout = 0;  // embeddings, attention probabilities, residual branches
+
+  void list(FieldList& fields);
+
+  // With the zeros that mean "derived" replaced.
+  int64_t kv_head_count() const { return kv_heads > 0 ? kv_heads : heads; }
+  int64_t head_width() const { return head_size > 0 ? head_size : width / heads; }
+  int64_t mlp_hidden() const;
+
+  // Error (kUsage) that names the setting and the numbers if the parts do not fit together.
+  void validate() const;
+};
+
+// "demo", "nano", "baby", "gpt2", "llama-15m". Error (kUsage) with the names for an unknown one.
+ModelConfig model_preset(std::string_view name);
+std::vector<std::string> model_preset_names();
+
+}  // namespace cllm

@@ -1,0 +1,35 @@
+// What a program needs to run models: the threads and the kernels of this machine, chosen once.
+#pragma once
+
+#include <string>
+
+#include "ops/context.h"
+#include "threads/topology.h"
+
+namespace cllm {
+
+// Owns the thread pool. One per program; not movable, since contexts refer to it.
+class Engine {
+ public:
+  // threads: 0 = choose, see choose_threads. Error (kUsage) for an impossible wish (also of
+  // CLLM_ISA).
+  explicit Engine(int threads)
+      : threads_(choose_threads(threads)),
+        pool_(threads_.count),
+        context_{pool_, kernels::chosen_table()} {}
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  const ops::Context& context() const { return context_; }
+  const ThreadBudget& threads() const { return threads_; }
+  // "4 threads (4 physical cores in the affinity mask, no cgroup quota), avx512 (the fastest this
+  // CPU supports)"
+  std::string description() const;
+
+ private:
+  ThreadBudget threads_;
+  ThreadPool pool_;
+  ops::Context context_;
+};
+
+}  // namespace cllm

@@ -1,0 +1,95 @@
+#include "model/model_folder.h"
+
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "base/error.h"
+#include "formats/model_weights.h"
+#include "formats/safetensors_writer.h"
+#include "model/config_json.h"
+#include "model/stored_names.h"
+
+namespace cllm {
+namespace {
+
+// The hub's own gpt2 has names without "transformer.".
+const StoredTensor& find_tensor(const ModelWeights& file, const std::string& name) {
+  constexpr std::string_view prefix = "transformer.";
+  if (file.find(name) == nullptr && name.starts_with(prefix))
+    if (const StoredTensor* tensor = file.find(name.substr(prefix.size()))) return *tensor;
+  return file.at(name);
+}
+
+std::string generation_config(const Tokenizer& tokenizer) {
+  const Token end = tokenizer.end_of_text();
+  const nlohmann::ordered_json id =
+      end < 0 ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(end);
+  const nlohmann::ordered_json json = {
+      {"bos_token_id", id}, {"eos_token_id", id}, {"pad_token_id", id}, {"do_sample", true},
+      {"temperature", 0.8}, {"top_k", 40},        {"top_p", 0.95},      {"max_new_tokens", 256}};
+  return json.dump(2) + "\n";
+}
+
+bool has_tokenizer(const fs::path& folder) {
+  return fs::exists(folder / "tokenizer.json") ||
+         (fs::exists(folder / "vocab.json") && fs::exists(folder / "merges.txt"));
+}
+
+}  // namespace
+
+ModelConfig load_model_config(const fs::path& folder) {
+  const fs::path path = folder / "config.json";
+  const nlohmann::json json = nlohmann::json::parse(read_file(path), nullptr, false);
+  if (json.is_discarded())
+    throw Error(ErrorKind::kData, path.string(), "is not valid JSON",
+                "restore the file or use another model");
+  return config_from_json(json, path.string());
+}
+
+void load_weights(const fs::path& folder, const Transformer& model, float* weights) {
+  const ModelWeights file = open_model_weights(folder);
+  std::vector<float> values;
+  for (const StoredPiece& piece : stored_pieces(model)) {
+    const StoredTensor& tensor = find_tensor(file, piece.name);
+    require_shape(tensor, piece.shape);
+    values.resize(tensor.elements);
+    copy_as_float(tensor, values);
+    copy_from_stored(model, piece, values.data(), weights);
+  }
+}
+
+LoadedModel load_model(const fs::path& folder) {
+  LoadedModel loaded;
+  loaded.model = std::make_unique<const Transformer>(load_model_config(folder));
+  loaded.weights = Arena(loaded.model->parameters().arena_floats(), "the model's weights");
+  load_weights(folder, *loaded.model, loaded.weights.data());
+  if (!has_tokenizer(folder)) return loaded;
+  loaded.tokenizer = Tokenizer::load(folder);
+  const int64_t V = loaded.model->config().vocabulary_size;
+  if (loaded.tokenizer->vocabulary_size() > V)
+    throw Error(ErrorKind::kData, folder.string(),
+                fmt::format("the tokenizer has {} tokens, the model {}",
+                            loaded.tokenizer->vocabulary_size(), V),
+                "put the tokenizer this model was trained with into the folder");
+  return loaded;
+}
+
+void save_model(const fs::path& folder, const Transformer& model, const float* weights,
+                const Tokenizer& tokenizer) {
+  const Token end = tokenizer.end_of_text();
+  write_file(folder / "config.json",
+             config_to_json(model.config(), {.begin = end, .end = end, .pad = end}).dump(2) + "\n");
+  write_file(folder / "generation_config.json", generation_config(tokenizer));
+  SafetensorsWriter writer;
+  for (const StoredPiece& piece : stored_pieces(model)) {
+    writer.add(piece.name, DType::kF32, piece.shape,
+               [&model, weights, piece](std::span<std::byte> to) {
+                 copy_to_stored(model, piece, weights, reinterpret_cast<float*>(to.data()));
+               });
+  }
+  writer.write(folder / "model.safetensors");
+  tokenizer.save_folder(folder, model.config().context_length);
+}
+
+}  // namespace cllm

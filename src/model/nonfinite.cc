@@ -1,0 +1,66 @@
+// Session::first_nonfinite: where a run went bad, found by running the batch again stage by stage.
+#include <algorithm>
+#include <cmath>
+
+#include "model/session.h"
+
+namespace cllm {
+namespace {
+
+bool all_finite(const float* values, int64_t count) {
+  return std::all_of(values, values + count, [](float x) { return std::isfinite(x); });
+}
+
+std::string first_bad_parameter(const ParameterTable& table, const float* arena,
+                                const std::string& what, bool backwards) {
+  const auto& all = table.all();
+  for (size_t i = 0; i < all.size(); ++i) {
+    const Parameter& parameter = all[backwards ? all.size() - 1 - i : i];
+    if (!all_finite(arena + parameter.offset, parameter.count)) return what + " " + parameter.name;
+  }
+  return "";
+}
+
+}  // namespace
+
+std::string Session::first_nonfinite(const Batch& batch, const float* weights, DropoutSeed dropout,
+                                     float* gradients) {
+  std::string bad = first_bad_parameter(model_.parameters(), weights, "parameter", false);
+  if (!bad.empty()) return bad;
+  nn::Run run = make_run(batch.B, batch.T, weights);
+  run.training = true;
+  run.gradients = gradients;
+  run.seed = dropout.seed;
+  run.micro_step = dropout.micro_step;
+
+  const int64_t C = model_.config().width;
+  const auto check = [&](Slot slot, int64_t count) {
+    if (bad.empty() && slot.valid() && !all_finite(run.at(slot), count))
+      bad = "activation " + planner_.entries()[static_cast<size_t>(slot.index)].name;
+  };
+  embed(run, batch.tokens);
+  check(slots_.embedded, run.rows() * C);
+  for (size_t layer = 0; bad.empty() && layer < slots_.blocks.size(); ++layer) {
+    const nn::BlockPlan& plan = slots_.blocks[layer];
+    model_.blocks()[layer].forward(run, slots_.scratch, plan);
+    const nn::AttentionOptions attention = model_.blocks()[layer].options().attention;
+    check(plan.attention_input, run.rows() * C);
+    check(plan.attention.qkv, run.rows() * (attention.H + 2 * attention.K) * attention.D);
+    check(plan.attention.heads, run.rows() * attention.H * attention.D);
+    check(plan.middle, run.rows() * C);
+    check(plan.mlp_input, run.rows() * C);
+    check(plan.mlp.activation, run.rows() * model_.config().mlp_hidden());
+    check(plan.output, run.rows() * C);
+  }
+  if (!bad.empty()) return bad;
+  final_norm(run);
+  check(slots_.final, run.rows() * C);
+  if (!bad.empty()) return bad;
+  clear_gradients(gradients);
+  if (!std::isfinite(head_loss(run, batch.targets, 1.0f / static_cast<float>(run.rows()))))
+    return "loss";
+  backward_trunk(run, batch.tokens);
+  return first_bad_parameter(model_.parameters(), gradients, "gradient of", true);
+}
+
+}  // namespace cllm

@@ -1,0 +1,245 @@
+#include "model/session.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/check.h"
+#include "ops/cross_entropy.h"
+#include "ops/elementwise.h"
+#include "ops/embedding.h"
+#include "ops/gemm.h"
+#include "ops/rotary.h"
+
+namespace cllm {
+namespace {
+
+// Logits are made for a slice of rows at a time, so that N = 8192 rows of a 50k vocabulary need 64
+// MiB, not 1.6 GB. Depends on the shape only.
+constexpr int64_t kLogitFloats = int64_t{16} << 20;
+// A dropout site above those of the blocks (nn/block.cc) and within the 24 bits of a DropoutKey.
+constexpr uint32_t kEmbeddingDropout = 0xffffffu;
+
+int64_t head_rows(const Transformer& model, int64_t N) {
+  return std::clamp<int64_t>(kLogitFloats / model.config().vocabulary_size, 16,
+                             std::max<int64_t>(N, 16));
+}
+
+int64_t reduction_floats(const Transformer& model, int64_t N) {
+  int64_t floats =
+      std::max(model.blocks().front().reduction_floats(N), model.final_norm().reduction_floats(N));
+  const auto embedding = static_cast<int64_t>(ops::embedding_scratch(N));
+  return std::max(floats, (embedding + 3) / 4);
+}
+
+}  // namespace
+
+Session::Slots Session::make_plan(const Transformer& model, const ops::Context& context,
+                                  const nn::PlanShape& shape, Planner& planner) {
+  const int64_t N = shape.rows(), width = N * model.config().width;
+  Slots slots;
+  slots.scratch.gemm =
+      planner.declare_permanent("scratch.gemm", static_cast<int64_t>(ops::gemm_scratch(context)));
+  slots.scratch.attention = planner.declare_permanent(
+      "scratch.attention", model.blocks().front().attention_floats(context, shape));
+  if (shape.training)
+    slots.scratch.reduction =
+        planner.declare_permanent("scratch.reduction", reduction_floats(model, N));
+  if (model.config().position == PositionKind::kRotary) {
+    const int64_t floats = shape.S * model.config().head_width() / 2;
+    slots.rotary_cosine = planner.declare_permanent("rotary.cosine", floats);
+    slots.rotary_sine = planner.declare_permanent("rotary.sine", floats);
+  }
+  slots.losses = planner.declare_permanent("losses", N);
+
+  slots.embedded = planner.declare("embedded", width);
+  planner.advance();
+  Slot stream = slots.embedded;
+  for (const nn::Block& block : model.blocks()) {
+    slots.blocks.push_back(block.plan_forward(planner, shape, stream));
+    stream = slots.blocks.back().output;
+  }
+  planner.touch(stream);
+  slots.final_norm = model.final_norm().plan(planner, "final_norm", N);
+  slots.final = planner.declare("final", width);
+  planner.advance();
+  planner.touch(slots.final);
+  slots.logits = planner.declare("logits", head_rows(model, N) * model.config().vocabulary_size);
+  if (!shape.training) return slots;
+
+  slots.dfinal = planner.declare("dfinal", width);
+  planner.advance();
+  planner.touch(slots.dfinal);
+  planner.touch(stream);
+  model.final_norm().touch(planner, slots.final_norm);
+  slots.dx = planner.declare("dx", width);
+  planner.advance();
+  for (size_t layer = model.blocks().size(); layer-- > 0;)
+    model.blocks()[layer].plan_backward(planner, shape, slots.dx, slots.blocks[layer]);
+  planner.touch(slots.dx);
+  return slots;
+}
+
+Planner Session::plan_only(const Transformer& model, const ops::Context& context,
+                           const nn::PlanShape& shape) {
+  Planner planner;
+  make_plan(model, context, shape, planner);
+  planner.place();
+  return planner;
+}
+
+Session::Session(const Transformer& model, const ops::Context& context, const nn::PlanShape& shape)
+    : model_(model),
+      context_(context),
+      shape_(shape),
+      slots_(make_plan(model, context, shape, planner_)) {
+  arena_ = Arena(planner_.place(), "activations");
+  make_rotary_tables();
+}
+
+void Session::make_rotary_tables() {
+  if (!slots_.rotary_cosine.valid()) return;
+  const int64_t D = model_.config().head_width();
+  std::vector<double> frequencies;
+  for (int64_t i = 0; i < D / 2; ++i)
+    frequencies.push_back(std::pow(model_.config().rotary_base,
+                                   -2.0 * static_cast<double>(i) / static_cast<double>(D)));
+  ops::rotary_tables(shape_.S, frequencies, arena_.data() + planner_.offset(slots_.rotary_cosine),
+                     arena_.data() + planner_.offset(slots_.rotary_sine));
+}
+
+nn::Run Session::make_run(int64_t B, int64_t T, const float* weights) {
+  CHECK_MSG(B >= 1 && T >= 1 && B * T <= shape_.rows() && T <= shape_.S, "{} x {}, planned {} x {}",
+            B, T, shape_.B, shape_.T);
+  nn::Run run{.context = context_,
+              .plan = planner_,
+              .arena = arena_.data(),
+              .weights = weights,
+              .B = B,
+              .T = T};
+  run.rotary_cosine = run.at(slots_.rotary_cosine);
+  run.rotary_sine = run.at(slots_.rotary_sine);
+  return run;
+}
+
+void Session::embed(const nn::Run& run, const int32_t* tokens) {
+  const int64_t C = model_.config().width;
+  const Parameter* positions = model_.position_table();
+  const float* position_rows =
+      positions == nullptr ? nullptr : run.weights + positions->offset + run.first_position() * C;
+  float* x = run.at(slots_.embedded);
+  ops::embedding_forward(context_, run.rows(), run.T, C, tokens,
+                         run.weights + model_.token_table().offset, position_rows, x);
+  const auto dropout = static_cast<float>(model_.config().dropout);
+  if (run.training && dropout > 0)
+    ops::dropout(context_, run.rows() * C, dropout, run.dropout_key(kEmbeddingDropout), x, x);
+}
+
+void Session::forward_blocks(const nn::Run& run) {
+  for (size_t layer = 0; layer < slots_.blocks.size(); ++layer)
+    model_.blocks()[layer].forward(run, slots_.scratch, slots_.blocks[layer]);
+}
+
+Slot Session::last_output() const {
+  return slots_.blocks.back().output;
+}
+
+void Session::final_norm(const nn::Run& run) {
+  model_.final_norm().forward(run, slots_.final_norm, run.rows(), run.at(last_output()),
+                              run.at(slots_.final));
+}
+
+double Session::head_loss(const nn::Run& run, const int32_t* targets, float gradient_scale) {
+  const int64_t N = run.rows(), C = model_.config().width, V = model_.config().vocabulary_size;
+  const int64_t slice = head_rows(model_, shape_.rows());
+  const auto cap = static_cast<float>(model_.config().logit_softcap);
+  float* logits = run.at(slots_.logits);
+  float* losses = run.at(slots_.losses);
+  for (int64_t begin = 0; begin < N; begin += slice) {
+    const int64_t rows = std::min(slice, N - begin);
+    const float* x = run.at(slots_.final) + begin * C;
+    model_.head().forward(run, slots_.scratch, rows, x, logits);
+    ops::cross_entropy(context_, rows, V, cap, targets + begin, gradient_scale, logits,
+                       losses + begin);
+    if (gradient_scale != 0)
+      model_.head().backward(run, slots_.scratch, rows, x, logits,
+                             run.at(slots_.dfinal) + begin * C);
+  }
+  return ops::sum_losses(N, losses);
+}
+
+void Session::backward_trunk(const nn::Run& run, const int32_t* tokens) {
+  const int64_t N = run.rows(), C = model_.config().width;
+  float* dx = run.at(slots_.dx);
+  ops::fill_zero(context_, N * C, dx);
+  model_.final_norm().backward(run, slots_.scratch, slots_.final_norm, N, run.at(last_output()),
+                               run.at(slots_.dfinal), dx);
+  for (size_t layer = slots_.blocks.size(); layer-- > 0;)
+    model_.blocks()[layer].backward(run, slots_.scratch, slots_.blocks[layer], dx);
+  const auto dropout = static_cast<float>(model_.config().dropout);
+  if (run.training && dropout > 0)
+    ops::dropout(context_, N * C, dropout, run.dropout_key(kEmbeddingDropout), dx, dx);
+  const Parameter* positions = model_.position_table();
+  ops::embedding_backward(context_, N, run.T, C, tokens, dx,
+                          run.gradients + model_.token_table().offset,
+                          positions == nullptr ? nullptr : run.gradients + positions->offset,
+                          run.at(slots_.scratch.reduction));
+}
+
+void Session::clear_gradients(float* gradients) const {
+  ops::fill_zero(context_, model_.parameters().arena_floats(), gradients);
+}
+
+double Session::forward_backward(const Batch& batch, const float* weights, float gradient_scale,
+                                 DropoutSeed dropout, float* gradients) {
+  CHECK(shape_.training);
+  nn::Run run = make_run(batch.B, batch.T, weights);
+  run.training = true;
+  run.gradients = gradients;
+  run.seed = dropout.seed;
+  run.micro_step = dropout.micro_step;
+  embed(run, batch.tokens);
+  forward_blocks(run);
+  final_norm(run);
+  const double loss = head_loss(run, batch.targets, gradient_scale);
+  backward_trunk(run, batch.tokens);
+  return loss;
+}
+
+double Session::evaluate(const Batch& batch, const float* weights) {
+  const nn::Run run = make_run(batch.B, batch.T, weights);
+  embed(run, batch.tokens);
+  forward_blocks(run);
+  final_norm(run);
+  return head_loss(run, batch.targets, 0);
+}
+
+void Session::logits(std::span<const int32_t> tokens, const float* weights, float* logits) {
+  const auto T = static_cast<int64_t>(tokens.size());
+  const nn::Run run = make_run(1, T, weights);
+  embed(run, tokens.data());
+  forward_blocks(run);
+  final_norm(run);
+  model_.head().forward(run, slots_.scratch, T, run.at(slots_.final), logits);
+  if (model_.config().logit_softcap > 0)
+    ops::softcap(context_, T, model_.config().vocabulary_size,
+                 static_cast<float>(model_.config().logit_softcap), logits);
+}
+
+std::span<float> Session::extend(std::span<const int32_t> tokens, const float* weights,
+                                 nn::KvCache& cache) {
+  const auto T = static_cast<int64_t>(tokens.size());
+  nn::Run run = make_run(1, T, weights);
+  run.cache = &cache;
+  embed(run, tokens.data());
+  forward_blocks(run);
+  final_norm(run);
+  cache.length += T;
+  const int64_t C = model_.config().width, V = model_.config().vocabulary_size;
+  float* logits = run.at(slots_.logits);
+  model_.head().forward(run, slots_.scratch, 1, run.at(slots_.final) + (T - 1) * C, logits);
+  if (model_.config().logit_softcap > 0)
+    ops::softcap(context_, 1, V, static_cast<float>(model_.config().logit_softcap), logits);
+  return {logits, static_cast<size_t>(V)};
+}
+
+}  // namespace cllm

@@ -1,0 +1,100 @@
+// One planned execution of a Transformer for a fixed number of sequences and tokens: training
+// (forward, backward), evaluation, or generation with a key/value cache. Owns the activation arena;
+// weights, gradients and cache are the caller's. All memory is taken in the constructor; no call
+// allocates afterwards.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "model/transformer.h"
+#include "nn/run.h"
+#include "tensor/arena.h"
+
+namespace cllm {
+
+// A batch of B sequences of T tokens, row-major [B, T]. targets[n] is the token after tokens[n], -1
+// = not counted.
+struct Batch {
+  const int32_t* tokens = nullptr;
+  const int32_t* targets = nullptr;
+  int64_t B = 0, T = 0;
+};
+
+struct DropoutSeed {
+  uint64_t seed = 0;
+  uint64_t micro_step = 0;
+};
+
+// Not thread-safe; one at a time per Session. `model` and `context` must outlive it.
+class Session {
+ public:
+  // The plan without the memory behind it; arena_floats() tells what a Session of this shape needs.
+  static Planner plan_only(const Transformer& model, const ops::Context& context,
+                           const nn::PlanShape& shape);
+
+  // Error (kMemory) if the arena cannot be had.
+  Session(const Transformer& model, const ops::Context& context, const nn::PlanShape& shape);
+
+  const nn::PlanShape& shape() const { return shape_; }
+  const Planner& plan() const { return planner_; }
+  int64_t arena_bytes() const { return arena_.bytes(); }
+
+  // gradients = 0, the whole arena.
+  void clear_gradients(float* gradients) const;
+  // Returns the sum of the losses (nats) of the counted targets; gradients += gradient_scale * d
+  // sum / d weights. The plan must be for training. batch.B, batch.T at most what was planned.
+  double forward_backward(const Batch& batch, const float* weights, float gradient_scale,
+                          DropoutSeed dropout, float* gradients);
+  // The sum of the losses without dropout and without gradients.
+  double evaluate(const Batch& batch, const float* weights);
+  // Logits [T, V] of every row, softcap applied, into `logits`; no dropout.
+  void logits(std::span<const int32_t> tokens, const float* weights, float* logits);
+  // Appends the tokens to the cache and returns the logits [V] after the last of them, valid until
+  // the next call.
+  std::span<float> extend(std::span<const int32_t> tokens, const float* weights,
+                          nn::KvCache& cache);
+
+  // Runs the batch again, stage by stage, and names the first tensor with a NaN or an infinity: a
+  // parameter, an activation, a loss, or a parameter's gradient ("" if all are finite). Overwrites
+  // gradients.
+  std::string first_nonfinite(const Batch& batch, const float* weights, DropoutSeed dropout,
+                              float* gradients);
+
+ private:
+  struct Slots {
+    nn::Scratch scratch;
+    Slot rotary_cosine, rotary_sine;
+    Slot embedded;
+    std::vector<nn::BlockPlan> blocks;
+    nn::NormPlan final_norm;
+    Slot final;   // [N, C] final_norm(last block)
+    Slot logits;  // [head_rows, V]
+    Slot losses;  // [N]
+    Slot dfinal;  // [N, C]
+    Slot dx;      // [N, C]
+  };
+
+  static Slots make_plan(const Transformer& model, const ops::Context& context,
+                         const nn::PlanShape& shape, Planner& planner);
+  void make_rotary_tables();
+  nn::Run make_run(int64_t B, int64_t T, const float* weights);
+  void embed(const nn::Run& run, const int32_t* tokens);
+  void forward_blocks(const nn::Run& run);
+  Slot last_output() const;
+  void final_norm(const nn::Run& run);
+  // Losses of all rows; with gradient_scale != 0 also dfinal and the head's gradient.
+  double head_loss(const nn::Run& run, const int32_t* targets, float gradient_scale);
+  void backward_trunk(const nn::Run& run, const int32_t* tokens);
+
+  const Transformer& model_;
+  const ops::Context& context_;
+  nn::PlanShape shape_;
+  Planner planner_;
+  Slots slots_;
+  Arena arena_;
+};
+
+}  // namespace cllm

@@ -1,0 +1,63 @@
+// One execution of a planned model: the arenas, the shape of this call and what the layers need to
+// run. Layers themselves are immutable descriptions; everything that changes is reached through a
+// Run.
+#pragma once
+
+#include <cstdint>
+
+#include "ops/attention.h"
+#include "ops/context.h"
+#include "ops/elementwise.h"
+#include "tensor/parameters.h"
+#include "tensor/planner.h"
+
+namespace cllm::nn {
+
+// Keys and values of the tokens already seen, for generation. Rows of layer l start at l *
+// layer_stride; token t of a layer has its [K, D] keys at t * row_stride. One sequence.
+struct KvCache {
+  float* keys = nullptr;
+  float* values = nullptr;
+  int64_t layer_stride = 0;
+  int64_t row_stride = 0;
+  int64_t capacity = 0;  // tokens
+  int64_t length = 0;    // tokens present before this call
+};
+
+struct Run {
+  const ops::Context& context;
+  const Planner& plan;
+  float* arena = nullptr;          // activations, laid out by plan
+  const float* weights = nullptr;  // parameter arena
+  float* gradients = nullptr;      // parameter arena, +=; null without backward
+  int64_t B = 0, T = 0;   // sequences, tokens per sequence of this call (at most what was planned)
+  bool training = false;  // dropout on; activations kept for the backward
+  uint64_t seed = 0;      // dropout: seed and micro-step, see ops::DropoutKey
+  uint64_t micro_step = 0;
+  KvCache* cache = nullptr;              // generation only; then B == 1
+  const float* rotary_cosine = nullptr;  // [positions, D/2]; null without rotary positions
+  const float* rotary_sine = nullptr;
+
+  int64_t rows() const { return B * T; }
+  int64_t first_position() const { return cache != nullptr ? cache->length : 0; }
+  // The slot's buffer; nullptr for a slot that was not planned.
+  float* at(Slot slot) const { return slot.valid() ? arena + plan.offset(slot) : nullptr; }
+  ops::DropoutKey dropout_key(uint32_t site) const { return {seed, micro_step, site}; }
+};
+
+// Scratch shared by all operations of a plan, alive throughout.
+struct Scratch {
+  Slot gemm;       // ops::gemm_scratch
+  Slot reduction;  // partial sums of gain, bias and embedding gradients
+  Slot attention;  // ops::attention_scratch
+};
+
+// What a plan is for.
+struct PlanShape {
+  int64_t B = 0, T = 0;
+  int64_t S = 0;          // most keys a query sees: T, or the cache's capacity
+  bool training = false;  // plan the backward, keep what it needs
+  int64_t rows() const { return B * T; }
+};
+
+}  // namespace cllm::nn

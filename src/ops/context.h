@@ -1,0 +1,15 @@
+// What every operation needs to run: threads and the kernels of one instruction set. Passed by
+// reference, owned by the program; tests make one per table and thread count.
+#pragma once
+
+#include "kernels/table.h"
+#include "threads/pool.h"
+
+namespace cllm::ops {
+
+struct Context {
+  ThreadPool& pool;
+  const kernels::Table& kernels;
+};
+
+}  // namespace cllm::ops

@@ -1,0 +1,44 @@
+// Elementwise operations on flat spans and row blocks, threaded over fixed chunks.
+#pragma once
+
+#include <cstdint>
+
+#include "base/philox.h"
+#include "ops/context.h"
+
+namespace cllm::ops {
+
+// out [count] = 0
+void fill_zero(const Context& context, int64_t count, float* out);
+
+// out [count] = a + b; out may equal a or b.
+void add(const Context& context, int64_t count, const float* a, const float* b, float* out);
+
+// out [count] += x
+void accumulate(const Context& context, int64_t count, const float* x, float* out);
+
+// out [C] += the column sums of x [N, C] (bias gradient), rows stride apart, in a fixed tree of row
+// blocks. scratch: column_sum_scratch(N, C) floats.
+void column_sum(const Context& context, int64_t N, int64_t C, const float* x, int64_t stride,
+                float* out, float* scratch);
+int64_t column_sum_scratch(int64_t N, int64_t C);
+
+// The mask of a dropout is a pure function of (seed, step, site, element), so nothing is stored:
+// the backward calls the same function on the gradient.
+struct DropoutKey {
+  uint64_t seed = 0;
+  uint64_t step = 0;  // micro-step: differs in every forward of a run
+  uint32_t site = 0;  // which dropout of the model
+};
+
+// out [count] = keep ? x / (1 - p) : 0, 0 <= p < 1; out may equal x. Backward: the same call on dy.
+void dropout(const Context& context, int64_t count, float p, DropoutKey key, const float* x,
+             float* out);
+
+// SwiGLU on rows of [gate F | up F]: y [N, F] = silu(gate) * up. gate_up [N, 2F].
+void swiglu_forward(const Context& context, int64_t N, int64_t F, const float* gate_up, float* y);
+// dgate_up [N, 2F] = ; may equal gate_up.
+void swiglu_backward(const Context& context, int64_t N, int64_t F, const float* gate_up,
+                     const float* dy, float* dgate_up);
+
+}  // namespace cllm::ops

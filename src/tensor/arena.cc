@@ -1,0 +1,48 @@
+#include "tensor/arena.h"
+
+#include <sys/mman.h>
+
+#include <string>
+#include <utility>
+
+#include "base/error.h"
+
+namespace cllm {
+namespace {
+
+constexpr size_t kHugePage = size_t{2} << 20;
+
+size_t mapped_bytes(int64_t floats) {
+  return static_cast<size_t>(floats) * sizeof(float);
+}
+
+}  // namespace
+
+Arena::Arena(int64_t floats, std::string_view purpose) : floats_(floats) {
+  if (floats == 0) return;
+  void* mapped = ::mmap(nullptr, mapped_bytes(floats), PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (mapped == MAP_FAILED)
+    throw Error(ErrorKind::kMemory, "",
+                fmt::format("cannot get {:.1f} MiB for {}: {}",
+                            static_cast<double>(bytes()) / (1 << 20), purpose, errno_text()),
+                "choose a smaller model, batch or context; `cllm plan` shows what each needs");
+  // Advice only: a kernel without transparent huge pages still runs, with more TLB misses.
+  if (mapped_bytes(floats) >= kHugePage) ::madvise(mapped, mapped_bytes(floats), MADV_HUGEPAGE);
+  data_ = static_cast<float*>(mapped);
+}
+
+Arena::~Arena() {
+  if (data_ != nullptr) ::munmap(data_, mapped_bytes(floats_));
+}
+
+Arena::Arena(Arena&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), floats_(std::exchange(other.floats_, 0)) {}
+
+Arena& Arena::operator=(Arena&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(floats_, other.floats_);
+  return *this;
+}
+
+}  // namespace cllm

@@ -1,0 +1,229 @@
+#include "train/checkpoint.h"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
+
+#include "base/check.h"
+#include "base/error.h"
+#include "formats/safetensors.h"
+#include "formats/safetensors_writer.h"
+
+namespace cllm {
+namespace {
+
+using Json = nlohmann::json;
+using OrderedJson = nlohmann::ordered_json;
+
+constexpr int kStateVersion = 1;
+
+std::string tensor_name(const NamedArena& arena, const Parameter& parameter) {
+  return arena.name + "." + parameter.name;
+}
+
+void write_moments(const fs::path& path, const CheckpointContents& contents) {
+  SafetensorsWriter writer;
+  for (const NamedArena& arena : contents.moments)
+    for (const Parameter& parameter : contents.model.parameters().all())
+      writer.add(tensor_name(arena, parameter), DType::kF32, parameter.shape,
+                 arena.data + parameter.offset);
+  writer.write(path);
+}
+
+void read_moments(const fs::path& path, const CheckpointContents& contents) {
+  const SafetensorsFile file(path);
+  for (const NamedArena& arena : contents.moments) {
+    for (const Parameter& parameter : contents.model.parameters().all()) {
+      const StoredTensor* tensor = file.find(tensor_name(arena, parameter));
+      if (tensor == nullptr)
+        throw Error(ErrorKind::kData, path.string(),
+                    "has no tensor " + tensor_name(arena, parameter),
+                    "the run's optimizer was another one; start a new run from this model");
+      require_shape(*tensor, parameter.shape);
+      copy_as_float(*tensor, {arena.data + parameter.offset, static_cast<size_t>(parameter.count)});
+    }
+  }
+}
+
+// An infinite best loss (nothing evaluated yet) is null.
+OrderedJson state_json(const TrainingState& state) {
+  return {{"version", kStateVersion},
+          {"step", state.step},
+          {"micro_steps", state.micro_steps},
+          {"tokens", state.tokens},
+          {"loader", {{"epoch", state.loader.epoch}, {"window", state.loader.window}}},
+          {"best_loss",
+           std::isfinite(state.best_loss) ? OrderedJson(state.best_loss) : OrderedJson(nullptr)},
+          {"best_step", state.best_step},
+          {"evaluations_since_best", state.evaluations_since_best},
+          {"stopped_early", state.stopped_early}};
+}
+
+TrainingState read_state(const fs::path& path) {
+  try {
+    const Json json = Json::parse(read_file(path));
+    if (json.at("version") != kStateVersion)
+      throw Error(ErrorKind::kData, path.string(), "was written by another version of cllm",
+                  "continue with that version, or start a new run from this model");
+    TrainingState state;
+    state.step = json.at("step");
+    state.micro_steps = json.at("micro_steps");
+    state.tokens = json.at("tokens");
+    state.loader.epoch = json.at("loader").at("epoch");
+    state.loader.window = json.at("loader").at("window");
+    if (!json.at("best_loss").is_null()) state.best_loss = json.at("best_loss");
+    state.best_step = json.at("best_step");
+    state.evaluations_since_best = json.at("evaluations_since_best");
+    state.stopped_early = json.at("stopped_early");
+    return state;
+  } catch (const Json::exception& error) {
+    throw Error(ErrorKind::kData, path.string(), "is damaged", "resume from another checkpoint");
+  }
+}
+
+uint64_t file_hash(const fs::path& path) {
+  const MappedFile file(path);
+  return hash64(file.data(), file.size());
+}
+
+void write_manifest(const fs::path& folder) {
+  std::set<std::string> names;
+  for (const auto& entry : fs::directory_iterator(folder))
+    names.insert(entry.path().filename().string());
+  OrderedJson files = OrderedJson::object();
+  for (const std::string& name : names)
+    files[name] = {{"bytes", fs::file_size(folder / name)},
+                   {"xxh64", hash64_hex(file_hash(folder / name))}};
+  write_file(folder / "manifest.json",
+             OrderedJson{{"version", 1}, {"files", files}}.dump(2) + "\n");
+}
+
+// The step of "step-000500"; none for other names.
+std::optional<int64_t> step_of(const fs::path& folder) {
+  const std::string name = folder.filename().string();
+  constexpr std::string_view prefix = "step-";
+  if (!name.starts_with(prefix) || name.size() == prefix.size()) return std::nullopt;
+  int64_t step = 0;
+  for (const char c : name.substr(prefix.size())) {
+    if (c < '0' || c > '9' || step > (int64_t{1} << 40)) return std::nullopt;
+    step = 10 * step + (c - '0');
+  }
+  return step;
+}
+
+// Steps that have a checkpoint folder, newest first.
+std::vector<int64_t> checkpoint_steps(const RunFolder& run) {
+  std::vector<int64_t> steps;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(run.checkpoints(), error))
+    if (entry.is_directory())
+      if (const auto step = step_of(entry.path())) steps.push_back(*step);
+  std::sort(steps.rbegin(), steps.rend());
+  return steps;
+}
+
+// Renames first, so that a crash in the middle cannot leave a folder that looks like a checkpoint.
+void remove_folder(const fs::path& folder) {
+  const fs::path doomed = folder.parent_path() / (".tmp-" + folder.filename().string() + ".old");
+  std::error_code error;
+  fs::remove_all(doomed, error);
+  fs::rename(folder, doomed, error);
+  fs::remove_all(doomed, error);
+}
+
+// Keeps the newest ones up to this step and the best. Later ones are damaged leftovers that the run
+// went back behind: they must not push a good one out, and the run will write them again.
+void rotate(const RunFolder& run, const TrainingState& state, int64_t keep) {
+  std::vector<int64_t> steps = checkpoint_steps(run);
+  std::erase_if(steps, [&](int64_t step) { return step > state.step; });
+  for (size_t i = static_cast<size_t>(keep); i < steps.size(); ++i)
+    if (steps[i] != state.best_step) remove_folder(run.checkpoint(steps[i]));
+}
+
+bool is_good(const fs::path& folder, Log& log) {
+  try {
+    verify_checkpoint(folder);
+    return true;
+  } catch (const Error& error) {
+    log.warn(fmt::format("passing over a damaged checkpoint: {}", error.what()));
+    return false;
+  }
+}
+
+}  // namespace
+
+void save_checkpoint(const RunFolder& run, const CheckpointContents& contents,
+                     const TrainingState& state, int64_t keep) {
+  const fs::path target = run.checkpoint(state.step);
+  AtomicFolder folder(target);
+  save_model(folder.path(), contents.model, contents.weights, contents.tokenizer);
+  write_moments(folder.path() / "optimizer.safetensors", contents);
+  write_file(folder.path() / "state.json", state_json(state).dump(2) + "\n");
+  write_manifest(folder.path());
+  if (fs::exists(target)) remove_folder(target);
+  folder.commit();
+  const fs::path link = fs::path("checkpoints") / target.filename();
+  replace_symlink(link, run.latest());
+  if (state.best_step == state.step) replace_symlink(link, run.best());
+  rotate(run, state, keep);
+}
+
+void verify_checkpoint(const fs::path& folder) {
+  const fs::path path = folder / "manifest.json";
+  const Json manifest = Json::parse(read_file(path), nullptr, false);
+  const auto damaged = [](const fs::path& file, const std::string& what) {
+    return Error(ErrorKind::kData, file.string(), what, "use another checkpoint of the run");
+  };
+  if (!manifest.is_object() || !manifest.contains("files") || !manifest["files"].is_object())
+    throw damaged(path, "is damaged");
+  for (const auto& [name, entry] : manifest["files"].items()) {
+    const fs::path file = folder / name;
+    std::error_code error;
+    const auto bytes = fs::file_size(file, error);
+    if (error) throw damaged(file, "is missing");
+    if (!entry.is_object() || entry.value("bytes", Json()) != bytes)
+      throw damaged(file, fmt::format("has {} bytes, expected {}", bytes,
+                                      entry.value("bytes", Json()).dump()));
+    if (entry.value("xxh64", Json()) != hash64_hex(file_hash(file)))
+      throw damaged(file, "its checksum differs");
+  }
+  for (const char* name : {"config.json", "model.safetensors", "optimizer.safetensors",
+                           "state.json", "tokenizer.json"})
+    if (!manifest["files"].contains(name))
+      throw damaged(path, fmt::format("does not list {}", name));
+}
+
+fs::path find_good_checkpoint(const RunFolder& run, Log& log) {
+  const std::vector<int64_t> steps = checkpoint_steps(run);
+  for (const int64_t step : steps)
+    if (is_good(run.checkpoint(step), log)) return run.checkpoint(step);
+  throw Error(ErrorKind::kData, run.path().string(),
+              steps.empty() ? "has no checkpoint yet"
+                            : fmt::format("none of its {} checkpoints is whole", steps.size()),
+              "start again with `cllm train ... --overwrite`");
+}
+
+TrainingState load_checkpoint(const fs::path& folder, const CheckpointContents& contents) {
+  load_weights(folder, contents.model, contents.weights);
+  read_moments(folder / "optimizer.safetensors", contents);
+  return read_state(folder / "state.json");
+}
+
+fs::path resolve_model_folder(const fs::path& argument, Log& log) {
+  if (RunFolder::is_run(argument)) {
+    const RunFolder run = RunFolder::open(argument);
+    if (fs::exists(run.best()) && is_good(run.best(), log)) return fs::canonical(run.best());
+    return find_good_checkpoint(run, log);
+  }
+  if (!fs::is_directory(argument))
+    throw Error(ErrorKind::kUsage, argument.string(),
+                fs::exists(argument) ? "is not a folder" : "does not exist",
+                "give a run, a checkpoint, or a folder with a GPT-2 or Llama model");
+  if (fs::exists(argument / "manifest.json") && fs::exists(argument / "state.json"))
+    verify_checkpoint(argument);
+  return argument;
+}
+
+}  // namespace cllm

@@ -1,0 +1,65 @@
+// Checkpoints of a run: checkpoints/step-NNNNNN/ is a model folder (model/model_folder.h) with
+// optimizer.safetensors, state.json and manifest.json (size and xxHash64 of every file). Built
+// under a temporary name, fsynced, renamed; older ones are removed only when the new one stands.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "base/log.h"
+#include "data/loader.h"
+#include "model/model_folder.h"
+#include "runlog/run_folder.h"
+
+namespace cllm {
+
+// Everything besides weights and moments that decides how a run goes on. No times: equal runs write
+// equal bytes.
+struct TrainingState {
+  int64_t step = 0;         // optimizer steps done
+  int64_t micro_steps = 0;  // forward passes done; the dropout counter
+  int64_t tokens = 0;       // trained on
+  LoaderState loader;
+  double best_loss = std::numeric_limits<double>::infinity();  // of evaluations so far
+  int64_t best_step = -1;
+  int64_t evaluations_since_best = 0;
+  bool stopped_early = false;
+};
+
+// Arenas of the optimizer by name ("first_moment", ...), laid out like the weights.
+struct NamedArena {
+  std::string name;
+  float* data = nullptr;
+};
+
+struct CheckpointContents {
+  const Transformer& model;
+  const Tokenizer& tokenizer;
+  float* weights;
+  std::vector<NamedArena> moments;
+};
+
+// Writes checkpoints/step-N, points `latest` to it, and `best` too if state.best_step is this step;
+// then removes all but the newest `keep` and the best. A checkpoint of this step that is already
+// there is replaced. Error (kRuntime), with the older ones untouched, if it cannot be written.
+void save_checkpoint(const RunFolder& run, const CheckpointContents& contents,
+                     const TrainingState& state, int64_t keep);
+
+// Error (kData) that names the first file that is missing, of the wrong size, or whose checksum
+// differs.
+void verify_checkpoint(const fs::path& folder);
+
+// The newest checkpoint of the run that passes verify_checkpoint; damaged ones are reported through
+// `log` and passed over. Error (kData) if there is none.
+fs::path find_good_checkpoint(const RunFolder& run, Log& log);
+
+// contents.weights and moments = the checkpoint's; returns the state. The folder must be verified.
+TrainingState load_checkpoint(const fs::path& folder, const CheckpointContents& contents);
+
+// A RUN argument: a run folder (its best good checkpoint is chosen: `best` if it stands, else the
+// newest), a checkpoint folder, or any model folder. Checkpoints are verified.
+fs::path resolve_model_folder(const fs::path& argument, Log& log);
+
+}  // namespace cllm

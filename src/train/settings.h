@@ -1,0 +1,103 @@
+// Every setting of a training run. The structs list their fields once (base/fields.h); defaults,
+// help, parsing, range checks, the stored config.toml and the docs come from those lists.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/settings.h"
+#include "model/config.h"
+#include "model/sampler.h"
+#include "optim/schedule.h"
+
+namespace cllm {
+
+struct TokenizerSettings {
+  enum class Kind { kAuto, kByte, kChar, kBpe };
+  Kind kind = Kind::kAuto;         // auto: char for a small alphabet, else bpe
+  int64_t vocabulary_size = 8192;  // of a bpe vocabulary to be trained
+  std::string path;                // an existing tokenizer, instead of making one
+  void list(FieldList& fields);
+};
+
+struct DataSettings {
+  std::vector<std::string> train;       // files, folders, "-", token files, a prepared folder
+  std::vector<std::string> validation;  // empty: the end of the training text
+  double validation_fraction = 0.1;
+  int64_t stories = 0;  // bytes of the built-in corpus instead of `train`
+  void list(FieldList& fields);
+};
+
+struct TrainSettings {
+  int64_t steps = 1000;
+  int64_t batch_size = 32;
+  int64_t gradient_accumulation_steps = 1;
+  double clip_norm = 1.0;
+  int64_t seed = 1337;
+  int64_t threads = 0;
+  int64_t log_every = 10;
+  void list(FieldList& fields);
+};
+
+struct OptimizerSettings {
+  enum class Kind { kAdamw, kSgd };
+  Kind kind = Kind::kAdamw;
+  double learning_rate = 1e-3;
+  double beta1 = 0.9, beta2 = 0.99, epsilon = 1e-8;
+  double momentum = 0.9;
+  double weight_decay = 0.1;
+  void list(FieldList& fields);
+};
+
+struct ScheduleSettings {
+  optim::ScheduleKind lr_scheduler = optim::ScheduleKind::kCosine;
+  int64_t warmup_steps = 100;
+  double min_learning_rate = 1e-4;
+  int64_t step_every = 1000;
+  double step_factor = 0.5;
+  double decay_share = 0.2;
+  void list(FieldList& fields);
+};
+
+struct EvaluationSettings {
+  int64_t every = 250;   // steps; the end is always evaluated
+  int64_t windows = 0;   // held-out windows per evaluation; 0 = all
+  int64_t patience = 0;  // evaluations without improvement before stopping; 0 = never stop early
+  void list(FieldList& fields);
+};
+
+struct CheckpointSettings {
+  int64_t every = 500;  // steps; the end is always saved
+  int64_t keep = 2;     // newest ones; the best is kept beside them
+  void list(FieldList& fields);
+};
+
+struct SampleSettings {
+  int64_t every = 500;  // steps; 0 = none
+  std::string prompt;
+  int64_t tokens = 128;
+  void list(FieldList& fields);
+};
+
+struct RunSettings {
+  ModelConfig model;
+  TokenizerSettings tokenizer;
+  DataSettings data;
+  TrainSettings train;
+  OptimizerSettings optimizer;
+  ScheduleSettings schedule;
+  EvaluationSettings evaluation;
+  CheckpointSettings checkpoint;
+  SampleSettings sample;
+  SamplingOptions sampling;
+
+  // Binds every section; this object must stay where it is.
+  void bind(SettingsBinder& binder);
+  // The schedule in the optimizer's terms.
+  optim::Schedule learning_rate_schedule() const;
+  // Error (kUsage) for combinations that mean nothing.
+  void validate() const;
+};
+
+}  // namespace cllm

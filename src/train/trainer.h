@@ -1,0 +1,89 @@
+// The training loop's inside: one optimizer step over planned memory, evaluation, and the state
+// that makes a run exactly resumable. What is shown, logged and saved around it is train/run.h.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "data/eval_windows.h"
+#include "data/loader.h"
+#include "model/session.h"
+#include "optim/optimizer.h"
+#include "tensor/arena.h"
+#include "train/checkpoint.h"
+#include "train/settings.h"
+
+namespace cllm {
+
+// Planned memory of a run, bytes.
+struct MemoryPlan {
+  int64_t weights = 0, gradients = 0, moments = 0, activations = 0;
+  int64_t total() const { return weights + gradients + moments + activations; }
+};
+
+// From shapes alone; what a Trainer will take.
+MemoryPlan plan_memory(const Transformer& model, const RunSettings& settings,
+                       const ops::Context& context);
+
+struct StepResult {
+  double loss = 0;           // nats per token, mean over the step's tokens
+  double gradient_norm = 0;  // before clipping
+  double learning_rate = 0;
+};
+
+struct Evaluation {
+  double loss = 0;  // nats per token
+  double perplexity = 0;
+  double bits_per_byte = 0;
+  int64_t tokens = 0;  // predicted
+  int64_t bytes = 0;   // of text that they stand for
+};
+
+// Mean loss over the batches of `windows`, whose B and T are the session's. limit: about how many
+// windows, spread evenly over the text; 0 = all. token_bytes [V]: bytes of text per token.
+Evaluation evaluate(Session& session, const float* weights, const EvalWindows& windows,
+                    int64_t limit, const std::vector<int32_t>& token_bytes);
+
+// Not thread-safe. References must outlive it. Error (kMemory) if memory cannot be had. After the
+// first call, step() allocates nothing.
+class Trainer {
+ public:
+  Trainer(const Transformer& model, const ops::Context& context, const RunSettings& settings,
+          TokenView tokens);
+
+  // Fresh weights from the seed.
+  void initialise();
+
+  // One optimizer step over batch_size * gradient_accumulation_steps sequences. Error (kDiverged),
+  // before the update and naming the first bad tensor, if the loss or the gradient is not finite.
+  StepResult step();
+
+  TrainingState& state() { return state_; }
+  const TrainingState& state() const { return state_; }
+  Session& session() { return session_; }
+  float* weights() { return weights_.data(); }
+  CheckpointContents contents(const Tokenizer& tokenizer);
+  // After load_checkpoint into contents(): continue from this state.
+  void restore(const TrainingState& state);
+  int64_t tokens_per_step() const;
+
+ private:
+  double accumulate_gradients();
+  void apply_update(const StepResult& result);
+  [[noreturn]] void diverge(const StepResult& result);
+
+  const Transformer& model_;
+  const ops::Context& context_;
+  const RunSettings& settings_;
+  optim::Schedule schedule_;
+  Session session_;
+  Arena weights_, gradients_, first_moment_, second_moment_;
+  std::vector<optim::ParameterSpan> spans_;
+  std::vector<double> norm_partials_;
+  BatchLoader loader_;
+  std::vector<int32_t> tokens_, targets_;
+  TrainingState state_;
+};
+
+}  // namespace cllm
