@@ -64,8 +64,8 @@ struct Avx512Vec {
     return _mm512_mask_shuffle_epi32(low, 0xaaaa, high, _MM_PERM_CCAA);
   }
 
-  // Transposes a square of kLanes x kLanes in registers: pairs, then fours inside the quarters, then
-  // the quarters themselves.
+  // Transposes a square of kLanes x kLanes in registers: pairs, then fours inside the quarters,
+  // then the quarters themselves.
   static void transpose(Float (&x)[kLanes]) {
     Float y[kLanes];
 #pragma GCC unroll 16

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "ops/chunks.h"
+#include "ops/dropout_mask.h"
 #include "ops/row_blocks.h"
 
 namespace cllm::ops {
@@ -52,15 +53,10 @@ int64_t column_sum_scratch(int64_t N, int64_t C) {
 
 void dropout(const Context& context, int64_t count, float p, DropoutKey key, const float* x,
              float* out) {
-  CHECK_MSG(p >= 0 && p < 1, "p={}", p);
-  CHECK_MSG(key.step >> 32 == 0 && key.site >> 24 == 0, "step={} site={}", key.step, key.site);
-  const kernels::PhiloxStream stream = {
-      key.seed, static_cast<uint32_t>(key.step),
-      static_cast<uint32_t>(RandomStream::kDropout) | key.site << 8};
-  const auto threshold = static_cast<uint32_t>(std::ldexp(static_cast<double>(p), 32));
-  const auto scale = static_cast<float>(1.0 / (1.0 - static_cast<double>(p)));
+  const DropoutMask mask = dropout_mask(p, key);
   for_each_chunk(context, count, [&](int64_t begin, int64_t n) {
-    context.kernels.rows.dropout(&stream, begin, n, threshold, scale, x + begin, out + begin);
+    context.kernels.rows.dropout(&mask.stream, begin, n, mask.threshold, mask.scale, x + begin,
+                                 out + begin);
   });
 }
 

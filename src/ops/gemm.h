@@ -22,9 +22,10 @@ using kernels::Activation;  // kNone, kGelu, kRelu2, kGeluBackward, kRelu2Backwa
 struct Epilogue {
   const float* bias = nullptr;  // [n]
   Activation activation = Activation::kNone;
-  float* auxiliary =
-      nullptr;  // [m, n], row stride ldc: written forward (may be null), read backward
-  const float* residual = nullptr;  // [m, n], row stride ldc; may equal c if no activation is set
+  // [m, n], row stride ldc, not c: written forward (may be null), read backward.
+  float* auxiliary = nullptr;
+  // [m, n], row stride ldc; may equal c if no activation is set (the sum then starts from it).
+  const float* residual = nullptr;
 };
 
 // C [m, n] = epilogue(op(A) op(B))           (accumulate == false)
@@ -43,8 +44,8 @@ struct Gemm {
   Epilogue epilogue;
 };
 
-// Elements (floats) of scratch that gemm() needs; one maximum over every call serves all calls.
-// Bounded: it does not grow with m, n, k beyond a few MiB per thread.
+// Elements (floats) of scratch that gemm() needs, the same for every call: 8 MiB and at most 96 KiB
+// per thread. Fastest on huge pages.
 size_t gemm_scratch(const Context& context);
 
 // Runs the product. scratch: gemm_scratch() floats, 64-byte aligned, overwritten. No allocation.

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/units.h"
@@ -40,8 +41,16 @@ void RunDisplay::step(const StepRecord& record, bool log_line) {
 }
 
 void RunDisplay::sample(int64_t step, std::string_view text) {
-  log_.info(fmt::format("step {}: sample: {}", step, text),
-            nlohmann::ordered_json{{"step", step}, {"sample", text}});
+  if (log_.format() == LogFormat::kJson) {
+    log_.info("sample", nlohmann::ordered_json{{"step", step}, {"sample", text}});
+    return;
+  }
+  log_.info(fmt::format("step {}: sample", step));
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find('\n', begin), text.size());
+    log_.info(fmt::format("  | {}", text.substr(begin, end - begin)));
+    begin = end + 1;
+  }
 }
 
 }  // namespace cllm

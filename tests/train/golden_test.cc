@@ -21,7 +21,7 @@ using ::cllm::testing::for_each_table;
 // What the project promises for fp32, per tensor, see tensor_error.
 constexpr double kTolerance = 2e-5;
 // Sum of the learning rates of the eight steps.
-constexpr double kFurthest = 0.0145;
+constexpr double kFurthest = 0.01425;
 constexpr int64_t kB = 3, kT = 24;
 
 class Golden : public ::testing::TestWithParam<std::string> {
@@ -218,6 +218,16 @@ Trajectory follow(const LoadedModel& loaded, const ops::Context& context,
   return out;
 }
 
+// GPT-2's key bias adds the same number to all scores of a query, so softmax ignores it: its exact
+// gradient is zero and what fp32 computes is rounding, which Adam then scales up.
+template <class T>
+std::vector<T> without_key_bias(const StoredPiece& piece, std::vector<T> values) {
+  if (!piece.name.ends_with("attn.c_attn.bias")) return values;
+  const auto third = static_cast<ptrdiff_t>(values.size() / 3);
+  values.erase(values.begin() + third, values.begin() + 2 * third);
+  return values;
+}
+
 // Adam divides a gradient by its own size, so an element whose gradient is near rounding (a
 // ten-thousandth of its tensor's largest) moves by a learning rate times a number that fp32 knows
 // to a percent only. Such elements are few: the norm of a tensor's error is held to the promise,
@@ -228,8 +238,8 @@ std::map<std::string, double> weight_errors(const Transformer& model, const floa
   for (const StoredPiece& piece : stored_pieces(model)) {
     const std::vector<float> got = stored_values(model, piece, weights);
     const std::vector<double> truth = golden_doubles(expected, "param." + piece.name);
-    errors[piece.name] = norm_error(got, truth);
     EXPECT_TRUE(testing::all_close(got, truth, kFurthest / 100, 0)) << piece.name;
+    errors[piece.name] = norm_error(without_key_bias(piece, got), without_key_bias(piece, truth));
   }
   return errors;
 }
