@@ -10,7 +10,7 @@
 
 namespace cllm {
 
-class TemporaryFolder : public testing::Test {
+class TemporaryFolder : public ::testing::Test {
  protected:
   void SetUp() override {
     std::string name = (fs::temp_directory_path() / "cllm-test-XXXXXX").string();

@@ -5,8 +5,9 @@
 
 namespace cllm {
 
-// Bytes: the smaller of MemAvailable of /proc/meminfo and what the cgroup (v1 or v2) leaves.
-// INT64_MAX if neither can be read.
+// Bytes: the smallest of MemAvailable of /proc/meminfo and what the process's cgroup and its
+// parents (v1 or v2) leave; page cache counts as free, since the kernel gives it back when it is
+// needed. INT64_MAX if neither can be read.
 int64_t available_memory();
 
 // Resident set of this process now and at its peak, bytes; 0 if unknown.

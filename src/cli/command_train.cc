@@ -1,8 +1,4 @@
 // cllm train and cllm resume.
-#include <fmt/format.h>
-#include <signal.h>
-
-#include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -28,7 +24,7 @@ const char* end_name(RunEnd end) {
   return "interrupted";
 }
 
-void print_json(const RunResult& result) {
+void print_json(const RunResult& result, Output& out) {
   nlohmann::ordered_json json = {{"end", end_name(result.end)},
                                  {"step", result.step},
                                  {"folder", result.folder.string()},
@@ -43,24 +39,24 @@ void print_json(const RunResult& result) {
                         {"perplexity", result.last.perplexity},
                         {"bits_per_byte", result.last.bits_per_byte},
                         {"tokens", result.last.tokens}};
-  fmt::print("{}\n", json.dump(2));
+  out.json(json);
 }
 
-void print_text(const RunResult& result) {
-  fmt::print("{} at step {} after {} ({})\n", end_name(result.end), result.step,
-             format_duration(result.seconds), format_rate(result.tokens_per_second, "tokens"));
+void print_text(const RunResult& result, Output& out) {
+  out.print("{} at step {} after {} ({})\n", end_name(result.end), result.step,
+            format_duration(result.seconds), format_rate(result.tokens_per_second, "tokens"));
   if (result.best_step >= 0)
-    fmt::print("best held-out loss  {:.4f} at step {}\n", result.best_loss, result.best_step);
-  fmt::print("checkpoint          {} (hash {})\n", result.checkpoint.string(),
-             result.checkpoint_hash);
-  fmt::print("report              {}\n", (result.folder / "report.svg").string());
+    out.print("best held-out loss  {:.4f} at step {}\n", result.best_loss, result.best_step);
+  out.print("checkpoint          {} (hash {})\n", result.checkpoint.string(),
+            result.checkpoint_hash);
+  out.print("report              {}\n", (result.folder / "report.svg").string());
 }
 
 int report(const RunResult& result, const ActionContext& context) {
   if (context.global.json)
-    print_json(result);
+    print_json(result, context.out);
   else
-    print_text(result);
+    print_text(result, context.out);
   if (result.end != RunEnd::kInterrupted) return 0;
   const int signal = stop_signal();
   context.log.info(
@@ -83,7 +79,7 @@ int train(const TrainOptions& options, ActionContext& context) {
   settings.bind(binder);
   options.settings.apply(settings, binder);
   if (options.dump_config) {
-    fmt::print("{}", settings_toml(binder));
+    context.out.write(settings_toml(binder));
     return 0;
   }
   install_signal_handlers();
@@ -95,7 +91,7 @@ int train(const TrainOptions& options, ActionContext& context) {
 
 struct ResumeOptions {
   std::string run;
-  std::string steps, threads;
+  FieldOptions flags;
 };
 
 int resume(const ResumeOptions& options, ActionContext& context) {
@@ -104,10 +100,7 @@ int resume(const ResumeOptions& options, ActionContext& context) {
   settings.bind(binder);
   const RunFolder folder = RunFolder::open(options.run);
   read_run_settings(folder, binder);
-  if (!options.steps.empty())
-    binder.set("train.steps", options.steps, "--steps", SettingSource::kFlag);
-  if (!options.threads.empty())
-    binder.set("train.threads", options.threads, "--threads", SettingSource::kFlag);
+  options.flags.apply(binder);
   install_signal_handlers();
   const Engine engine(static_cast<int>(settings.train.threads));
   return report(resume_run(settings, folder, engine, context.log, {poll_signals}), context);
@@ -137,9 +130,13 @@ void add_resume(Program& program) {
       add_command(program, program.app, "resume", "Continue a run from its newest checkpoint",
                   "  cllm resume runs/demo\n  cllm resume runs/demo --steps 2000");
   auto options = std::make_shared<ResumeOptions>();
-  command->add_option("run", options->run, "folder of the run")->type_name("RUN")->required();
-  command->add_option("--steps", options->steps, "train to this step instead");
-  command->add_option("--threads", options->threads, "threads; 0 = one per core");
+  command->add_option("RUN", options->run, "folder of the run")->required();
+  RunSettings settings;
+  SettingsBinder binder;
+  settings.bind(binder);
+  for (const auto& [name, key] :
+       {std::pair("--steps", "train.steps"), {"--threads", "train.threads"}})
+    options->flags.add(*command, name, setting(binder, key));
   command->callback([&program, options] {
     program.action = [options](ActionContext& context) { return resume(*options, context); };
   });

@@ -1,64 +1,44 @@
 // cllm: parses the command line, runs the command, and turns what went wrong into one line and an
 // exit code.
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <exception>
 #include <new>
 
 #include "base/error.h"
-#include "base/suggest.h"
 #include "cli/program.h"
+#include "cli/signals.h"
 
 namespace cllm::cli {
 namespace {
 
+// A standard descriptor that is closed would be given to the next file that is opened, and results
+// or messages would end up in it. Read-only, so that writing to a closed output still fails.
+void reserve_standard_descriptors() {
+  for (const int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (::fcntl(descriptor, F_GETFD) < 0) ::open("/dev/null", O_RDONLY);
+}
+
+// A word as a POSIX shell reads it back.
+std::string quoted(const std::string& word) {
+  const bool plain =
+      !word.empty() &&
+      word.find_first_not_of(
+          "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./:,@%") ==
+          std::string::npos;
+  if (plain) return word;
+  std::string text = "'";
+  for (const char c : word)
+    text += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return text + "'";
+}
+
 std::string command_line(int argc, char** argv) {
   std::string line;
   for (int i = 0; i < argc; ++i)
-    line += (i == 0 ? "" : " ") + std::string(argv[i]);
+    line += (i == 0 ? "" : " ") + quoted(argv[i]);
   return line;
-}
-
-std::vector<std::string> command_names(const CLI::App& app) {
-  std::vector<std::string> names;
-  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
-    names.push_back(command->get_name());
-  return names;
-}
-
-std::vector<std::string> option_names(const CLI::App& app) {
-  std::vector<std::string> names;
-  for (const CLI::Option* option : app.get_options())
-    for (const std::string& name : option->get_lnames())
-      names.push_back("--" + name);
-  return names;
-}
-
-// The deepest command that the command line reached.
-const CLI::App& innermost(const CLI::App& app) {
-  const auto given = app.get_subcommands();
-  return given.empty() ? app : innermost(*given.front());
-}
-
-// CLI11's complaint as one line of ours, with a suggestion for a mistyped name.
-std::string usage_message(const CLI::App& app, const CLI::ParseError& error) {
-  const CLI::App& command = innermost(app);
-  const std::string help =
-      fmt::format("try `cllm {}--help`", &command == &app ? "" : command.get_name() + " ");
-  const std::vector<std::string> extras = command.remaining();
-  if (!extras.empty()) {
-    const std::string& word = extras.front();
-    const bool option = word.starts_with("-");
-    const std::string name = option ? word.substr(0, word.find('=')) : word;
-    const char* kind = option ? "option" : command_names(command).empty() ? "argument" : "command";
-    return fmt::format(
-        "unknown {} '{}'; {}", kind, name,
-        did_you_mean(name, option ? option_names(command) : command_names(command), help));
-  }
-  std::string text = error.what();
-  for (char& c : text)
-    if (c == '\n') c = ' ';
-  return text + "; " + help;
 }
 
 ColorChoice color_choice(const std::string& name) {
@@ -66,19 +46,26 @@ ColorChoice color_choice(const std::string& name) {
   return name == "never" ? ColorChoice::kNever : ColorChoice::kAuto;
 }
 
-int run_action(Program& program, const std::string& line) {
-  const GlobalOptions& global = program.global;
-  Log log(Terminal::detect(STDERR_FILENO, color_choice(global.color)),
-          global.quiet     ? LogLevel::kQuiet
-          : global.verbose ? LogLevel::kVerbose
-                           : LogLevel::kNormal,
-          global.log_format == "json" ? LogFormat::kJson : LogFormat::kPlain);
-  ActionContext context{log, global, line};
+LogLevel log_level(const GlobalOptions& global) {
+  if (global.quiet) return LogLevel::kQuiet;
+  return global.verbose ? LogLevel::kVerbose : LogLevel::kNormal;
+}
+
+// Work that a signal ended reports it as an Error (kRuntime).
+int error_code(const Error& error) {
+  const int signal = stop_signal();
+  return signal != 0 && error.kind() == ErrorKind::kRuntime ? 128 + signal : error.exit_code();
+}
+
+template <class Work>
+int guarded(Log& log, Work&& work) {
   try {
-    return program.action(context);
+    return work();
+  } catch (const BrokenPipe&) {
+    return 0;
   } catch (const Error& error) {
     log.error(error.what());
-    return error.exit_code();
+    return error_code(error);
   } catch (const std::bad_alloc&) {
     log.error("out of memory; choose a smaller model, batch or context");
     return static_cast<int>(ErrorKind::kMemory);
@@ -88,25 +75,58 @@ int run_action(Program& program, const std::string& line) {
   }
 }
 
-int main(int argc, char** argv) {
-  Program program;
-  program.app.name("cllm");
-  program.app.description("Crystalline: trains and runs small language models on CPUs.");
-  program.app.require_subcommand(0, 1);
-  program.app.set_help_all_flag();
+int run_action(const Program& program, const std::string& line) {
+  const GlobalOptions& global = program.global;
+  Log log(Terminal::detect(STDERR_FILENO, color_choice(global.color)), log_level(global),
+          global.log_format == "json" ? LogFormat::kJson : LogFormat::kPlain);
+  Output out(STDOUT_FILENO);
+  ActionContext context{log, out, global, line};
+  const int code = guarded(log, [&] { return program.action(context); });
+  const int written = guarded(log, [&] {
+    out.flush();
+    return 0;
+  });
+  return code != 0 ? code : written;
+}
+
+Action show(const CLI::App& command) {
+  return [&command](ActionContext& context) {
+    context.out.write(help_text(command));
+    return 0;
+  };
+}
+
+void add_commands(Program& program) {
   add_train(program);
   add_resume(program);
+  add_generate(program);
+  add_eval(program);
+  add_plan(program);
+  add_report(program);
+  add_tokenizer(program);
+  add_data(program);
+  add_gradcheck(program);
+  add_info(program);
+  add_version(program);
+  add_help(program);
+}
+
+int main(int argc, char** argv) {
+  reserve_standard_descriptors();
+  ignore_broken_pipes();
+  Program program;
+  add_commands(program);
   try {
     program.app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    program.action = show(innermost_command(program.app));
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return program.app.exit(error);
-    fmt::print(stderr, "cllm: {}\n", usage_message(program.app, error));
+    Log log(Terminal::detect(STDERR_FILENO, ColorChoice::kAuto), LogLevel::kNormal,
+            LogFormat::kPlain);
+    log.error(usage_message(program.app, error));
     return static_cast<int>(ErrorKind::kUsage);
   }
-  if (!program.action) {
-    fmt::print("{}", program.app.help());
-    return 0;
-  }
+  if (!program.action) program.action = show(program.app);
   return run_action(program, command_line(argc, argv));
 }
 

@@ -1,4 +1,4 @@
-// The command line as a whole: global options, one App per command, and the action that the command
+// The command line as a whole: common options, one App per command, and the action that the command
 // line chose. Each command is one file, command_<name>.cc, that adds itself.
 #pragma once
 
@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/terminal.h"
+#include "cli/output.h"
 
 namespace cllm::cli {
 
@@ -23,25 +24,53 @@ struct GlobalOptions {
 // What an action runs with.
 struct ActionContext {
   Log& log;
+  Output& out;
   const GlobalOptions& global;
   std::string command_line;  // as the user typed it
 };
 
-// Returns the exit code.
+// Returns the exit code. Failures are thrown (base/error.h).
 using Action = std::function<int(ActionContext&)>;
 
 struct Program {
+  Program();
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
+
   CLI::App app;
   GlobalOptions global;
   Action action;  // of the command that was given
 };
 
-// Adds a command with the global options and `examples` above the options in its help. `parent` is
-// the program's app or a command that has commands of its own.
+// Adds a command with the common options; `examples`, one indented line each, stand first in its
+// help. `parent` is the program's app or a command that has commands of its own.
 CLI::App* add_command(Program& program, CLI::App& parent, const std::string& name,
                       const std::string& description, const std::string& examples);
 
+// The same for a command that only has commands of its own and does nothing without one.
+CLI::App* add_command_group(Program& program, const std::string& name,
+                            const std::string& description, const std::string& examples);
+
+// "cllm tokenizer train".
+std::string full_name(const CLI::App& command);
+// The deepest command that the command line reached.
+const CLI::App& innermost_command(const CLI::App& app);
+std::string help_text(const CLI::App& command);
+std::vector<std::string> command_names(const CLI::App& app);
+// What is wrong with the command line in one line, with a suggestion for a mistyped name.
+std::string usage_message(const CLI::App& app, const CLI::ParseError& error);
+
 void add_train(Program& program);
 void add_resume(Program& program);
+void add_generate(Program& program);
+void add_eval(Program& program);
+void add_plan(Program& program);
+void add_report(Program& program);
+void add_tokenizer(Program& program);
+void add_data(Program& program);
+void add_gradcheck(Program& program);
+void add_info(Program& program);
+void add_version(Program& program);
+void add_help(Program& program);
 
 }  // namespace cllm::cli

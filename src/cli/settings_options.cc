@@ -11,24 +11,27 @@ namespace {
 // within a few minutes.
 constexpr int64_t kStoryBytes = 8 << 20;
 
+// The one word for the built-in corpus: --data stories.
+constexpr const char* kStories = "stories";
+
 struct Flag {
   const char* name;
   const char* key;
-  const char* help;
 };
 
 constexpr Flag kFlags[] = {
-    {"--steps", "train.steps", "optimizer steps"},
-    {"--batch-size", "train.batch_size", "sequences per batch"},
-    {"--context-length", "model.context_length", "tokens per sequence"},
-    {"--gradient-accumulation-steps", "train.gradient_accumulation_steps",
-     "batches per optimizer step"},
-    {"--learning-rate", "optimizer.learning_rate", "peak learning rate"},
-    {"--lr-scheduler", "schedule.lr_scheduler", "constant, linear, cosine, step or wsd"},
-    {"--threads", "train.threads", "threads; 0 = one per core"},
-    {"--seed", "train.seed", "seed of weights, shuffling and dropout"},
-    {"--tokenizer", "tokenizer.path", "an existing tokenizer to use"},
+    {"--steps", "train.steps"},
+    {"--batch-size", "train.batch_size"},
+    {"--context-length", "model.context_length"},
+    {"--gradient-accumulation-steps", "train.gradient_accumulation_steps"},
+    {"--learning-rate", "optimizer.learning_rate"},
+    {"--lr-scheduler", "schedule.lr_scheduler"},
+    {"--threads", "train.threads"},
+    {"--seed", "train.seed"},
+    {"--tokenizer", "tokenizer.path"},
 };
+
+}  // namespace
 
 // A preset is its model's settings, one by one, so that the user's own settings of the same keys
 // win.
@@ -41,22 +44,21 @@ void apply_preset(const std::string& name, SettingsBinder& binder) {
                       "--preset " + name, SettingSource::kPreset);
 }
 
-}  // namespace
-
 void SettingsOptions::add_to(CLI::App& command) {
+  add_data_option(command, data);
   command
-      .add_option("--data", data,
-                  "texts: files, folders, - for standard input, .bin token files, or 'stories'")
-      ->type_name("PATH...");
-  command.add_option("--preset", preset, "demo, nano, baby, gpt2 or llama-15m")->type_name("NAME");
-  command.add_option("--config", config, "settings file (TOML)")->type_name("FILE");
-  command.add_option("--set", assignments, "any setting; see `cllm help settings`")
+      .add_option("--preset", preset,
+                  fmt::format("shape of the model: {}", fmt::join(model_preset_names(), ", ")))
+      ->type_name("NAME");
+  command.add_option("--config", config, "settings file")->type_name("FILE.toml");
+  command.add_option("--set", assignments, "any setting; `cllm help settings` lists them")
       ->type_name("SECTION.KEY=VALUE")
       ->allow_extra_args(false);
+  RunSettings settings;
+  SettingsBinder binder;
+  settings.bind(binder);
   for (const Flag& flag : kFlags)
-    command.add_option_function<std::string>(
-        flag.name, [this, key = flag.key](const std::string& value) { flags[key] = value; },
-        flag.help);
+    flags.add(command, flag.name, setting(binder, flag.key));
 }
 
 void SettingsOptions::apply(RunSettings& settings, SettingsBinder& binder) const {
@@ -65,13 +67,23 @@ void SettingsOptions::apply(RunSettings& settings, SettingsBinder& binder) const
   binder.apply_environment();
   for (const std::string& assignment : assignments)
     binder.apply_assignment(assignment);
-  for (const Flag& flag : kFlags)
-    if (const auto it = flags.find(flag.key); it != flags.end())
-      binder.set(flag.key, it->second, flag.name, SettingSource::kFlag);
+  flags.apply(binder);
+  if (!data.empty()) apply_data(data, settings);
+}
+
+CLI::Option* add_data_option(CLI::App& command, std::vector<std::string>& data) {
+  return command
+      .add_option("--data", data,
+                  "texts: files, folders, - for standard input, .bin or .tok token files, a folder "
+                  "of `cllm data prepare`, or the word stories")
+      ->type_name("PATH");
+}
+
+void apply_data(const std::vector<std::string>& data, RunSettings& settings) {
   if (data.size() == 1 && data[0] == kStories && !fs::exists(kStories)) {
     settings.data.train.clear();
     if (settings.data.stories == 0) settings.data.stories = kStoryBytes;
-  } else if (!data.empty()) {
+  } else {
     settings.data.train = data;
     settings.data.stories = 0;
   }

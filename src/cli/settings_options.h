@@ -3,10 +3,10 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
-#include <map>
 #include <string>
 #include <vector>
 
+#include "cli/field_options.h"
 #include "train/settings.h"
 
 namespace cllm::cli {
@@ -16,7 +16,7 @@ struct SettingsOptions {
   std::string config;
   std::vector<std::string> assignments;
   std::vector<std::string> data;
-  std::map<std::string, std::string> flags;  // key of the setting -> text, as given
+  FieldOptions flags;  // of the common settings
 
   // Adds --preset, --config, --set, --data and the flags.
   void add_to(CLI::App& command);
@@ -24,7 +24,15 @@ struct SettingsOptions {
   void apply(RunSettings& settings, SettingsBinder& binder) const;
 };
 
-// The one flag word for the built-in corpus: --data stories.
-inline constexpr const char* kStories = "stories";
+// Sets model.* to a preset. Error (kUsage) for an unknown name.
+void apply_preset(const std::string& name, SettingsBinder& binder);
+
+// Adds an option for texts that takes several values, so that both --data A B and --data A --data B
+// work.
+CLI::Option* add_data_option(CLI::App& command, std::vector<std::string>& data);
+
+// settings.data = what --data named: texts, or the built-in corpus for the word "stories" (unless
+// there is a file of that name).
+void apply_data(const std::vector<std::string>& data, RunSettings& settings);
 
 }  // namespace cllm::cli

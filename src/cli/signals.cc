@@ -5,6 +5,8 @@
 
 #include <atomic>
 
+#include "base/error.h"
+
 namespace cllm::cli {
 namespace {
 
@@ -30,18 +32,34 @@ void handle(int signal, void (*handler)(int)) {
   ::sigaction(signal, &action, nullptr);
 }
 
+bool is_ignored(int signal) {
+  struct sigaction action {};
+  ::sigaction(signal, nullptr, &action);
+  return action.sa_handler == SIG_IGN;
+}
+
 }  // namespace
 
-void install_signal_handlers() {
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR1})
-    handle(signal, on_signal);
+void ignore_broken_pipes() {
   handle(SIGPIPE, SIG_IGN);
+}
+
+void install_signal_handlers() {
+  for (const int signal : {SIGINT, SIGTERM, SIGUSR1})
+    handle(signal, on_signal);
+  if (!is_ignored(SIGHUP)) handle(SIGHUP, on_signal);  // nohup stays in force
 }
 
 RunRequest poll_signals() {
   if (stop_requested.load(std::memory_order_relaxed) != 0) return RunRequest::kStop;
   return save_requested.exchange(false, std::memory_order_relaxed) ? RunRequest::kSave
                                                                    : RunRequest::kNone;
+}
+
+void check_interrupt() {
+  const int signal = stop_signal();
+  if (signal != 0)
+    throw Error(ErrorKind::kRuntime, "", fmt::format("stopped by signal {}", signal), "");
 }
 
 int stop_signal() {

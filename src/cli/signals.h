@@ -1,11 +1,13 @@
 // Signals of a long-running command: the first SIGINT, SIGTERM or SIGHUP asks for an orderly stop,
-// a second SIGINT ends the process at once, SIGUSR1 asks for a save. SIGPIPE is ignored. The
-// handlers only set flags.
+// a second SIGINT ends the process at once, SIGUSR1 asks for a save. The handlers only set flags.
 #pragma once
 
 #include "train/run.h"
 
 namespace cllm::cli {
+
+// For every command: writing to a pipe without a reader becomes an error that main knows.
+void ignore_broken_pipes();
 
 void install_signal_handlers();
 
@@ -14,5 +16,8 @@ RunRequest poll_signals();
 
 // The signal that asked for a stop (SIGINT, SIGTERM, SIGHUP), or 0.
 int stop_signal();
+
+// Error (kRuntime) if a stop was asked for; main turns it into 128 + signal.
+void check_interrupt();
 
 }  // namespace cllm::cli

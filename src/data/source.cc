@@ -1,6 +1,7 @@
 #include "data/source.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -239,11 +240,17 @@ bool DocumentStream::next_line(Chunk& chunk) {
   }
 }
 
-void spool_input(int descriptor, const fs::path& target) {
+void spool_input(int descriptor, const fs::path& target, const std::function<void()>& poll) {
   AtomicFile file(target);
   std::vector<char> buffer(size_t{1} << 20);
-  while (const size_t got = read_some(descriptor, buffer.data(), buffer.size(), kStandardInput))
+  for (;;) {
+    if (poll) poll();
+    pollfd ready{descriptor, POLLIN, 0};
+    if (poll && ::poll(&ready, 1, 100) == 0) continue;
+    const size_t got = read_some(descriptor, buffer.data(), buffer.size(), kStandardInput);
+    if (got == 0) break;
     file.write(buffer.data(), got);
+  }
   if (file.size() == 0)
     throw Error(ErrorKind::kData, kStandardInput, "is empty", "pipe a text into the command");
   file.commit();

@@ -89,7 +89,8 @@ class DocumentStream {
 
 // Copies a descriptor (standard input) to a file, for work that needs two passes, such as building
 // a vocabulary and then encoding. Bounded memory; complete or absent. Error (kData) if it is empty
-// or cannot be read, kRuntime if the file cannot be written.
-void spool_input(int descriptor, const fs::path& target);
+// or cannot be read, kRuntime if the file cannot be written. poll() is called before every block
+// and ten times a second while there is nothing to read; what it throws ends the work.
+void spool_input(int descriptor, const fs::path& target, const std::function<void()>& poll = {});
 
 }  // namespace cllm

@@ -130,7 +130,7 @@ ModelConfig model_preset(std::string_view name) {
   for (const std::string& known : names)
     list += (list.empty() ? "" : ", ") + known;
   throw Error(ErrorKind::kUsage, "--preset", fmt::format("there is no preset '{}'", name),
-              "use one of: " + list);
+              did_you_mean(name, names, "use one of: " + list));
 }
 
 std::vector<std::string> model_preset_names() {

@@ -11,12 +11,22 @@ bool all_finite(const float* values, int64_t count) {
   return std::all_of(values, values + count, [](float x) { return std::isfinite(x); });
 }
 
-std::string first_bad_parameter(const ParameterTable& table, const float* arena,
-                                const std::string& what, bool backwards) {
-  const auto& all = table.all();
-  for (size_t i = 0; i < all.size(); ++i) {
-    const Parameter& parameter = all[backwards ? all.size() - 1 - i : i];
-    if (!all_finite(arena + parameter.offset, parameter.count)) return what + " " + parameter.name;
+std::string first_bad_parameter(const ParameterTable& table, const float* weights) {
+  for (const Parameter& parameter : table.all())
+    if (!all_finite(weights + parameter.offset, parameter.count))
+      return "parameter " + parameter.name;
+  return "";
+}
+
+// In the order of the backward pass. A gradient whose square overflows counts: its norm is
+// infinite.
+std::string first_bad_gradient(const ParameterTable& table, const float* gradients) {
+  for (size_t i = table.all().size(); i-- > 0;) {
+    const Parameter& parameter = table.all()[i];
+    const float* values = gradients + parameter.offset;
+    if (!std::all_of(values, values + parameter.count,
+                     [](float x) { return std::isfinite(x * x); }))
+      return "gradient of " + parameter.name;
   }
   return "";
 }
@@ -25,7 +35,7 @@ std::string first_bad_parameter(const ParameterTable& table, const float* arena,
 
 std::string Session::first_nonfinite(const Batch& batch, const float* weights, DropoutSeed dropout,
                                      float* gradients) {
-  std::string bad = first_bad_parameter(model_.parameters(), weights, "parameter", false);
+  std::string bad = first_bad_parameter(model_.parameters(), weights);
   if (!bad.empty()) return bad;
   nn::Run run = make_run(batch.B, batch.T, weights);
   run.training = true;
@@ -60,7 +70,7 @@ std::string Session::first_nonfinite(const Batch& batch, const float* weights, D
   if (!std::isfinite(head_loss(run, batch.targets, 1.0f / static_cast<float>(run.rows()))))
     return "loss";
   backward_trunk(run, batch.tokens);
-  return first_bad_parameter(model_.parameters(), gradients, "gradient of", true);
+  return first_bad_gradient(model_.parameters(), gradients);
 }
 
 }  // namespace cllm

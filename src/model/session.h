@@ -58,8 +58,8 @@ class Session {
                           nn::KvCache& cache);
 
   // Runs the batch again, stage by stage, and names the first tensor with a NaN or an infinity: a
-  // parameter, an activation, a loss, or a parameter's gradient ("" if all are finite). Overwrites
-  // gradients.
+  // parameter, an activation, a loss, or a parameter's gradient, whose squares must be finite too
+  // ("" if there is none). Overwrites gradients.
   std::string first_nonfinite(const Batch& batch, const float* weights, DropoutSeed dropout,
                               float* gradients);
 

@@ -103,6 +103,10 @@ void MetricsWriter::write(const EventRecord& record) {
   append(end_line(line));
 }
 
+void MetricsWriter::sync() {
+  if (::fdatasync(descriptor_) != 0) fail_write(path_, errno);
+}
+
 void MetricsWriter::append(std::string_view line) {
   const off_t before = ::lseek(descriptor_, 0, SEEK_END);
   size_t done = 0;

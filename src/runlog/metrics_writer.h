@@ -30,6 +30,8 @@ class MetricsWriter {
   void write(const StepRecord& record);
   void write(const EvalRecord& record);
   void write(const EventRecord& record);
+  // Makes the records so far durable. Error (kRuntime).
+  void sync();
 
  private:
   void append(std::string_view line);

@@ -2,15 +2,19 @@
 
 #include <sys/mman.h>
 
+#include <cerrno>
+#include <limits>
 #include <string>
 #include <utility>
 
+#include "base/check.h"
 #include "base/error.h"
 
 namespace cllm {
 namespace {
 
 constexpr size_t kHugePage = size_t{2} << 20;
+constexpr int64_t kLargest = std::numeric_limits<int64_t>::max() / 4;
 
 size_t mapped_bytes(int64_t floats) {
   return static_cast<size_t>(floats) * sizeof(float);
@@ -19,13 +23,17 @@ size_t mapped_bytes(int64_t floats) {
 }  // namespace
 
 Arena::Arena(int64_t floats, std::string_view purpose) : floats_(floats) {
+  CHECK(floats >= 0);
   if (floats == 0) return;
-  void* mapped = ::mmap(nullptr, mapped_bytes(floats), PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  errno = ENOMEM;  // what mmap would say of a size that bytes cannot count
+  void* mapped = MAP_FAILED;
+  if (floats <= kLargest)
+    mapped = ::mmap(nullptr, mapped_bytes(floats), PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (mapped == MAP_FAILED)
     throw Error(ErrorKind::kMemory, "",
                 fmt::format("cannot get {:.1f} MiB for {}: {}",
-                            static_cast<double>(bytes()) / (1 << 20), purpose, errno_text()),
+                            4 * static_cast<double>(floats) / (1 << 20), purpose, errno_text()),
                 "choose a smaller model, batch or context; `cllm plan` shows what each needs");
   // Advice only: a kernel without transparent huge pages still runs, with more TLB misses.
   if (mapped_bytes(floats) >= kHugePage) ::madvise(mapped, mapped_bytes(floats), MADV_HUGEPAGE);

@@ -41,9 +41,13 @@ struct ThreadPool::State {
     std::atomic<uint64_t> share{0};  // next task in the high, end in the low half
   };
 
-  explicit State(int threads) : size(threads), cursors(static_cast<size_t>(threads)) {}
+  explicit State(int threads)
+      : size(threads),
+        spins(threads <= static_cast<int>(std::thread::hardware_concurrency()) ? kSpins : 0),
+        cursors(static_cast<size_t>(threads)) {}
 
   const int size;
+  const int spins;  // none with more threads than cores: spinning would keep others from working
   std::vector<Cursor> cursors;
   std::vector<std::jthread> workers;
 
@@ -97,8 +101,8 @@ struct ThreadPool::State {
       remaining.notify_one();
   }
 
-  static void wait_while(const std::atomic<uint32_t>& value, uint32_t old) {
-    for (int spin = 0; spin < kSpins; ++spin) {
+  void wait_while(const std::atomic<uint32_t>& value, uint32_t old) const {
+    for (int spin = 0; spin < spins; ++spin) {
       if (value.load(std::memory_order_acquire) != old) return;
       pause_core();
     }
@@ -157,7 +161,7 @@ void ThreadPool::run(int64_t tasks, void* context, Call call) {
   for (;;) {
     const uint32_t left = state.remaining.load(std::memory_order_acquire);
     if (left == 0) return;
-    State::wait_while(state.remaining, left);
+    state.wait_while(state.remaining, left);
   }
 }
 

@@ -61,6 +61,19 @@ OrderedJson state_json(const TrainingState& state) {
           {"stopped_early", state.stopped_early}};
 }
 
+// The step of "step-000500"; none for other names.
+std::optional<int64_t> step_of(const fs::path& folder) {
+  const std::string name = folder.filename().string();
+  constexpr std::string_view prefix = "step-";
+  if (!name.starts_with(prefix) || name.size() == prefix.size()) return std::nullopt;
+  int64_t step = 0;
+  for (const char c : name.substr(prefix.size())) {
+    if (c < '0' || c > '9' || step > (int64_t{1} << 40)) return std::nullopt;
+    step = 10 * step + (c - '0');
+  }
+  return step;
+}
+
 TrainingState read_state(const fs::path& path) {
   try {
     const Json json = Json::parse(read_file(path));
@@ -77,6 +90,9 @@ TrainingState read_state(const fs::path& path) {
     state.best_step = json.at("best_step");
     state.evaluations_since_best = json.at("evaluations_since_best");
     state.stopped_early = json.at("stopped_early");
+    if (step_of(path.parent_path()) != state.step || state.micro_steps < 0 || state.tokens < 0)
+      throw Error(ErrorKind::kData, path.string(), "does not belong to this checkpoint",
+                  "remove the checkpoint, then resume from another one");
     return state;
   } catch (const Json::exception& error) {
     throw Error(ErrorKind::kData, path.string(), "is damaged", "resume from another checkpoint");
@@ -100,26 +116,16 @@ void write_manifest(const fs::path& folder) {
              OrderedJson{{"version", 1}, {"files", files}}.dump(2) + "\n");
 }
 
-// The step of "step-000500"; none for other names.
-std::optional<int64_t> step_of(const fs::path& folder) {
-  const std::string name = folder.filename().string();
-  constexpr std::string_view prefix = "step-";
-  if (!name.starts_with(prefix) || name.size() == prefix.size()) return std::nullopt;
-  int64_t step = 0;
-  for (const char c : name.substr(prefix.size())) {
-    if (c < '0' || c > '9' || step > (int64_t{1} << 40)) return std::nullopt;
-    step = 10 * step + (c - '0');
-  }
-  return step;
-}
-
 // Steps that have a checkpoint folder, newest first.
 std::vector<int64_t> checkpoint_steps(const RunFolder& run) {
   std::vector<int64_t> steps;
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(run.checkpoints(), error))
-    if (entry.is_directory())
-      if (const auto step = step_of(entry.path())) steps.push_back(*step);
+  for (fs::directory_iterator at(run.checkpoints(), error), end; !error && at != end;
+       at.increment(error))
+    if (const auto step = step_of(at->path())) steps.push_back(*step);
+  if (error && error != std::errc::no_such_file_or_directory)
+    throw Error(ErrorKind::kRuntime, run.checkpoints().string(), "cannot list: " + error.message(),
+                "check its permissions");
   std::sort(steps.rbegin(), steps.rend());
   return steps;
 }
@@ -140,6 +146,12 @@ void rotate(const RunFolder& run, const TrainingState& state, int64_t keep) {
   std::erase_if(steps, [&](int64_t step) { return step > state.step; });
   for (size_t i = static_cast<size_t>(keep); i < steps.size(); ++i)
     if (steps[i] != state.best_step) remove_folder(run.checkpoint(steps[i]));
+}
+
+void point_to(const RunFolder& run, const fs::path& link, int64_t step) {
+  const fs::path target = fs::path("checkpoints") / run.checkpoint(step).filename();
+  std::error_code error;
+  if (fs::read_symlink(link, error) != target) replace_symlink(target, link);
 }
 
 bool is_good(const fs::path& folder, Log& log) {
@@ -164,9 +176,8 @@ void save_checkpoint(const RunFolder& run, const CheckpointContents& contents,
   write_manifest(folder.path());
   if (fs::exists(target)) remove_folder(target);
   folder.commit();
-  const fs::path link = fs::path("checkpoints") / target.filename();
-  replace_symlink(link, run.latest());
-  if (state.best_step == state.step) replace_symlink(link, run.best());
+  point_to(run, run.latest(), state.step);
+  if (state.best_step == state.step) point_to(run, run.best(), state.step);
   rotate(run, state, keep);
 }
 
@@ -183,7 +194,8 @@ void verify_checkpoint(const fs::path& folder) {
     std::error_code error;
     const auto bytes = fs::file_size(file, error);
     if (error) throw damaged(file, "is missing");
-    if (!entry.is_object() || entry.value("bytes", Json()) != bytes)
+    if (!entry.is_object()) throw damaged(path, "is damaged");
+    if (entry.value("bytes", Json()) != bytes)
       throw damaged(file, fmt::format("has {} bytes, expected {}", bytes,
                                       entry.value("bytes", Json()).dump()));
     if (entry.value("xxh64", Json()) != hash64_hex(file_hash(file)))
@@ -193,6 +205,16 @@ void verify_checkpoint(const fs::path& folder) {
                            "state.json", "tokenizer.json"})
     if (!manifest["files"].contains(name))
       throw damaged(path, fmt::format("does not list {}", name));
+}
+
+bool had_checkpoint(const RunFolder& run) {
+  std::error_code missing;
+  return fs::is_symlink(run.latest(), missing) || !checkpoint_steps(run).empty();
+}
+
+void restore_links(const RunFolder& run, const TrainingState& state) {
+  point_to(run, run.latest(), state.step);
+  if (fs::exists(run.checkpoint(state.best_step))) point_to(run, run.best(), state.best_step);
 }
 
 fs::path find_good_checkpoint(const RunFolder& run, Log& log) {

@@ -51,12 +51,19 @@ void save_checkpoint(const RunFolder& run, const CheckpointContents& contents,
 // differs.
 void verify_checkpoint(const fs::path& folder);
 
+// Whether the run ever got as far as a checkpoint; it may be gone by now.
+bool had_checkpoint(const RunFolder& run);
+
 // The newest checkpoint of the run that passes verify_checkpoint; damaged ones are reported through
 // `log` and passed over. Error (kData) if there is none.
 fs::path find_good_checkpoint(const RunFolder& run, Log& log);
 
 // contents.weights and moments = the checkpoint's; returns the state. The folder must be verified.
 TrainingState load_checkpoint(const fs::path& folder, const CheckpointContents& contents);
+
+// Points `latest` and `best` to the checkpoints that `state`, of the newest good one, names: a
+// crash can come between a checkpoint and its links.
+void restore_links(const RunFolder& run, const TrainingState& state);
 
 // A RUN argument: a run folder (its best good checkpoint is chosen: `best` if it stands, else the
 // newest), a checkpoint folder, or any model folder. Checkpoints are verified.

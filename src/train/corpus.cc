@@ -19,10 +19,72 @@ constexpr double kStoryValidationShare = 0.05;
 // The largest char vocabulary that "auto" prefers to BPE.
 constexpr int kAutoCharLimit = 257;
 
+// Where standard input is kept.
+constexpr const char* kInputCopy = "input.txt";
+// Checksums of tokens that are used where they are.
+constexpr const char* kTokenFingerprint = "tokens.txt";
+
 struct Inputs {
   std::vector<std::string> train, validation;  // paths, standard input already in a file
-  std::vector<fs::path> token_files;           // instead of texts
 };
+
+bool holds_tokens(const std::string& path) {
+  return is_token_file(path) || is_dataset_folder(path);
+}
+
+// Whether these inputs are tokens, which are used where they are, instead of texts.
+bool are_tokens(const DataSettings& data) {
+  std::vector<std::string> all = data.train;
+  all.insert(all.end(), data.validation.begin(), data.validation.end());
+  const auto tokens = std::ranges::count_if(all, holds_tokens);
+  if (tokens > 0 && tokens < std::ssize(all))
+    throw Error(ErrorKind::kUsage, *std::ranges::find_if(all, holds_tokens),
+                "tokens cannot be mixed with texts", "give only tokens or only texts");
+  return tokens > 0;
+}
+
+// A folder of `cllm data prepare`, or token files.
+std::unique_ptr<const TokenDataset> open_tokens(const std::vector<std::string>& paths,
+                                                const Tokenizer& tokenizer) {
+  if (paths.size() == 1 && is_dataset_folder(paths.front())) {
+    TokenDataset dataset = TokenDataset::open(paths.front());
+    dataset.require_vocabulary(tokenizer);
+    return std::make_unique<TokenDataset>(std::move(dataset));
+  }
+  for (const std::string& path : paths)
+    if (is_dataset_folder(path))
+      throw Error(ErrorKind::kUsage, path, "a prepared folder cannot be combined with others",
+                  "prepare all texts into one folder");
+  TokenDataset dataset =
+      TokenDataset::from_files({paths.begin(), paths.end()}, tokenizer.vocabulary_size());
+  dataset.require_vocabulary(tokenizer);
+  return std::make_unique<TokenDataset>(std::move(dataset));
+}
+
+void open_all_tokens(const DataSettings& data, Corpus& corpus) {
+  corpus.train_data = open_tokens(data.train, corpus.tokenizer);
+  if (!data.validation.empty())
+    corpus.validation_data = open_tokens(data.validation, corpus.tokenizer);
+}
+
+// A line per file of tokens with its checksum; a prepared folder stands for its index, which lists
+// the checksums of its files.
+std::string token_fingerprint(const DataSettings& data) {
+  std::string lines;
+  for (const auto* paths : {&data.train, &data.validation})
+    for (const fs::path path : *paths) {
+      const MappedFile file(is_dataset_folder(path) ? path / kDatasetIndex : path);
+      lines += fmt::format("{} {}\n", hash64_hex(hash64(file.data(), file.size())), path.string());
+    }
+  return lines;
+}
+
+void require_same_tokens(const DataSettings& data, const fs::path& fingerprint) {
+  if (read_file(fingerprint) != token_fingerprint(data))
+    throw Error(
+        ErrorKind::kData, data.train.front(), "the tokens are not those the run began with",
+        fmt::format("restore the files listed in {}, or start a new run", fingerprint.string()));
+}
 
 class Maker {
  public:
@@ -31,13 +93,23 @@ class Maker {
       : settings_(settings), folder_(folder), log_(log), interrupted_(interrupted) {}
 
   Corpus make() {
-    Inputs inputs = settings_.data.stories > 0 ? write_stories() : find_inputs();
-    if (!inputs.token_files.empty()) return from_token_files(inputs);
+    if (settings_.data.stories == 0 && are_tokens(settings_.data)) {
+      Corpus corpus{tokenizer_of_tokens(), nullptr, nullptr, {}, {}};
+      open_all_tokens(settings_.data, corpus);
+      write_file(folder_ / kTokenFingerprint, token_fingerprint(settings_.data));
+      return corpus;
+    }
+    const Inputs inputs = find_inputs();
     Corpus corpus{make_tokenizer(inputs), nullptr, nullptr, {}, {}};
     corpus.train_data = tokenise(inputs.train, corpus.tokenizer, "train");
     if (!inputs.validation.empty())
       corpus.validation_data = tokenise(inputs.validation, corpus.tokenizer, "validation");
     return corpus;
+  }
+
+  Tokenizer tokenizer() {
+    if (settings_.data.stories == 0 && are_tokens(settings_.data)) return tokenizer_of_tokens();
+    return make_tokenizer(find_inputs());
   }
 
  private:
@@ -66,35 +138,24 @@ class Maker {
   }
 
   Inputs find_inputs() {
-    Inputs inputs;
-    for (const std::string& path : settings_.data.train) {
-      if (is_token_file(path))
-        inputs.token_files.emplace_back(path);
-      else
-        inputs.train.push_back(path == "-" ? spool() : path);
-    }
-    inputs.validation = settings_.data.validation;
-    if (!inputs.token_files.empty() && !(inputs.train.empty() && inputs.validation.empty()))
-      throw Error(ErrorKind::kUsage, inputs.token_files.front().string(),
-                  "token files cannot be mixed with texts", "give only token files or only texts");
+    if (settings_.data.stories > 0) return write_stories();
+    Inputs inputs{settings_.data.train, settings_.data.validation};
+    if (std::ranges::count(inputs.train, "-") + std::ranges::count(inputs.validation, "-") > 1)
+      throw Error(ErrorKind::kUsage, "-", "standard input is given twice", "give it once");
+    for (auto* paths : {&inputs.train, &inputs.validation})
+      std::ranges::replace(*paths, "-", (folder_ / kInputCopy).string());
+    if (inputs.train != settings_.data.train || inputs.validation != settings_.data.validation)
+      spool_input(0, folder_ / kInputCopy, [this] { check_interrupt(); });
     return inputs;
   }
 
-  std::string spool() {
-    const fs::path copy = folder_ / "input.txt";
-    spool_input(0, copy);
-    return copy.string();
-  }
-
-  Corpus from_token_files(const Inputs& inputs) {
-    if (settings_.tokenizer.path.empty())
-      throw Error(ErrorKind::kUsage, inputs.token_files.front().string(),
-                  "token files carry no vocabulary",
-                  "give the tokenizer they were made with: --tokenizer FOLDER");
-    Corpus corpus{Tokenizer::load(settings_.tokenizer.path), nullptr, nullptr, {}, {}};
-    corpus.train_data = std::make_unique<TokenDataset>(
-        TokenDataset::from_files(inputs.token_files, corpus.tokenizer.vocabulary_size()));
-    return corpus;
+  Tokenizer tokenizer_of_tokens() {
+    const std::string& first = settings_.data.train.front();
+    if (!settings_.tokenizer.path.empty()) return Tokenizer::load(settings_.tokenizer.path);
+    if (is_dataset_folder(first) && fs::exists(fs::path(first) / "tokenizer.json"))
+      return Tokenizer::load(first);
+    throw Error(ErrorKind::kUsage, first, "token files carry no vocabulary",
+                "give the tokenizer they were made with: --tokenizer FOLDER");
   }
 
   Tokenizer make_tokenizer(const Inputs& inputs) {
@@ -128,12 +189,17 @@ class Maker {
     Progress progress(log_, label, static_cast<int64_t>(stream.bytes_total()));
     const double limit = share * static_cast<double>(stream.bytes_total());
     Chunk chunk;
+    bool any = false;
     while (stream.next(chunk)) {
       check_interrupt();
       use(chunk);
+      any = any || !chunk.text.empty();
       progress.update(static_cast<int64_t>(stream.bytes_read()));
       if (stream.bytes_total() > 0 && static_cast<double>(stream.bytes_read()) > limit) return;
     }
+    if (!any)
+      throw Error(ErrorKind::kData, paths.size() == 1 ? paths.front() : "the data", "holds no text",
+                  "give a file with text");
   }
 
   Tokenizer make_char(const Inputs& inputs) {
@@ -192,6 +258,16 @@ class Maker {
   const std::function<bool()>& interrupted_;
 };
 
+// What prepare_tokens wrote, checked as a whole: a run that goes on with other tokens would not be
+// the same run.
+std::unique_ptr<const TokenDataset> open_prepared(const fs::path& folder,
+                                                  const Tokenizer& tokenizer) {
+  auto dataset = std::make_unique<TokenDataset>(TokenDataset::open(folder));
+  dataset->require_vocabulary(tokenizer);
+  dataset->verify();
+  return dataset;
+}
+
 void split(const RunSettings& settings, Corpus& corpus) {
   if (corpus.validation_data) {
     corpus.train = corpus.train_data->all();
@@ -213,21 +289,42 @@ Corpus make_corpus(const RunSettings& settings, const fs::path& folder, Log& log
   return corpus;
 }
 
+void place_corpus(AtomicFolder& made, const fs::path& folder) {
+  if (!fs::exists(folder)) return made.commit_to(folder);
+  // Files of the user kept the old folder alive. Every file of ours is durable by itself.
+  for (const auto& entry : fs::directory_iterator(made.path())) {
+    const fs::path target = folder / entry.path().filename();
+    std::error_code error;
+    fs::rename(entry.path(), target, error);
+    if (error)
+      throw Error(ErrorKind::kRuntime, target.string(), "cannot write: " + error.message(),
+                  "choose another --out");
+  }
+}
+
+void make_token_paths_absolute(DataSettings& data) {
+  for (auto* paths : {&data.train, &data.validation})
+    for (std::string& path : *paths)
+      if (holds_tokens(path)) path = fs::absolute(path).lexically_normal().string();
+}
+
+Tokenizer make_tokenizer(const RunSettings& settings, const fs::path& folder, Log& log,
+                         const std::function<bool()>& interrupted) {
+  return Maker(settings, folder, log, interrupted).tokenizer();
+}
+
 Corpus open_corpus(const RunSettings& settings, const fs::path& folder,
                    const Tokenizer& tokenizer) {
   Corpus corpus{tokenizer, nullptr, nullptr, {}, {}};
-  std::vector<fs::path> token_files;
-  for (const std::string& path : settings.data.train)
-    if (is_token_file(path)) token_files.emplace_back(path);
-  if (!token_files.empty()) {
-    corpus.train_data = std::make_unique<TokenDataset>(
-        TokenDataset::from_files(token_files, tokenizer.vocabulary_size()));
+  if (settings.data.stories == 0 && are_tokens(settings.data)) {
+    require_same_tokens(settings.data, folder / kTokenFingerprint);
+    open_all_tokens(settings.data, corpus);
+    corpus.train_data->verify();
+    if (corpus.validation_data) corpus.validation_data->verify();
   } else {
-    corpus.train_data = std::make_unique<TokenDataset>(TokenDataset::open(folder / "train"));
-    corpus.train_data->require_vocabulary(tokenizer);
+    corpus.train_data = open_prepared(folder / "train", tokenizer);
     if (fs::exists(folder / "validation"))
-      corpus.validation_data =
-          std::make_unique<TokenDataset>(TokenDataset::open(folder / "validation"));
+      corpus.validation_data = open_prepared(folder / "validation", tokenizer);
   }
   split(settings, corpus);
   return corpus;

@@ -30,7 +30,20 @@ struct Corpus {
 Corpus make_corpus(const RunSettings& settings, const fs::path& folder, Log& log,
                    const std::function<bool()>& interrupted);
 
-// Opens what make_corpus left in `folder`.
+// Moves what make_corpus made in `made` to `folder`, which may hold files of the user already. A
+// Corpus that is open stays so. Error (kRuntime).
+void place_corpus(AtomicFolder& made, const fs::path& folder);
+
+// Only the tokenizer that make_corpus would build or load; `folder` and errors as there.
+Tokenizer make_tokenizer(const RunSettings& settings, const fs::path& folder, Log& log,
+                         const std::function<bool()>& interrupted);
+
+// Token files and prepared folders are used where they are; a run that is resumed elsewhere must
+// find them again.
+void make_token_paths_absolute(DataSettings& data);
+
+// Opens what make_corpus left in `folder`, and reads all of it once. Error (kData) if anything is
+// damaged, was made with another tokenizer, or (token files) is not what it was.
 Corpus open_corpus(const RunSettings& settings, const fs::path& folder, const Tokenizer& tokenizer);
 
 }  // namespace cllm

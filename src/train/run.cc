@@ -13,14 +13,12 @@
 #include "model/generator.h"
 #include "runlog/metrics_writer.h"
 #include "runlog/report.h"
+#include "runlog/run_lock.h"
 #include "train/corpus.h"
 #include "train/run_display.h"
 
 namespace cllm {
 namespace {
-
-// Memory beside the plan: program, tokenizer, metrics, the mapped tokens in use.
-constexpr int64_t kOtherMemory = int64_t{64} << 20;
 
 std::string environment_json(const Transformer& model, const Engine& engine,
                              const MemoryPlan& memory) {
@@ -39,6 +37,15 @@ std::string resolved_settings(RunSettings settings) {
   return settings_toml(binder);
 }
 
+void require_tokens(const DataSettings& data, const Corpus& corpus) {
+  if (corpus.train.size() >= 2) return;
+  throw Error(
+      ErrorKind::kData, data.train.size() == 1 ? data.train.front() : "the training text",
+      fmt::format("{} tokens are left to learn from, {} are held out; at least 2 are needed",
+                  corpus.train.size(), corpus.validation.size()),
+      "give more text, or lower data.validation_fraction");
+}
+
 // Fits the settings to the text: vocabulary, and a context that the text can fill.
 void complete_settings(RunSettings& settings, const Corpus& corpus, Log& log) {
   const int V = corpus.tokenizer.vocabulary_size();
@@ -47,6 +54,7 @@ void complete_settings(RunSettings& settings, const Corpus& corpus, Log& log) {
     throw Error(ErrorKind::kUsage, "model.vocabulary_size",
                 fmt::format("{} is below the tokenizer's {}", vocabulary, V), "leave it at 0");
   if (vocabulary == 0) vocabulary = V;
+  require_tokens(settings.data, corpus);
   const int64_t wanted = settings.model.context_length;
   const int64_t usable = usable_context(corpus.train, wanted);
   if (usable < wanted)
@@ -54,17 +62,6 @@ void complete_settings(RunSettings& settings, const Corpus& corpus, Log& log) {
         fmt::format("the training text has only {} tokens: the context is shortened from {} to {}",
                     corpus.train.size(), wanted, usable));
   settings.model.context_length = usable;
-}
-
-void require_memory(const MemoryPlan& memory) {
-  const int64_t available = available_memory();
-  if (memory.total() + kOtherMemory > available)
-    throw Error(ErrorKind::kMemory, "",
-                fmt::format("the run needs {} and {} are available",
-                            format_bytes(static_cast<double>(memory.total() + kOtherMemory)),
-                            format_bytes(static_cast<double>(available))),
-                "choose a smaller train.batch_size, model.context_length or preset; `cllm plan` "
-                "shows what each needs");
 }
 
 // One session of a run, new or resumed.
@@ -84,7 +81,12 @@ class Loop {
     if (corpus.validation.size() >= 2)
       windows_.emplace(corpus.validation, settings.train.batch_size, model.config().context_length);
     else
-      log.warn("there is no held-out text: the model is not evaluated");
+      log.warn(fmt::format("the held-out text has {} tokens: the model is not evaluated",
+                           corpus.validation.size()));
+    // A prompt that cannot be encoded must fail now, not at the first sample.
+    std::vector<Token> prompt;
+    if (settings.sample.every > 0)
+      tokenizer_.encode(settings.sample.prompt, prompt, TextPlace{"sample.prompt"});
   }
 
   Trainer& trainer() { return trainer_; }
@@ -95,7 +97,13 @@ class Loop {
     first_step_ = state().step;
     display_.emplace(log_, settings_.train.steps, first_step_);
     RunResult result;
-    result.end = loop();
+    try {
+      result.end = loop();
+    } catch (const Error& error) {
+      display_.reset();
+      record_failure(error);
+      throw;
+    }
     display_.reset();
     return finish(result);
   }
@@ -206,6 +214,7 @@ class Loop {
 
   void save_now() {
     if (saved_step_ == state().step) return;
+    metrics_->sync();
     save_checkpoint(folder_, trainer_.contents(tokenizer_), state(), settings_.checkpoint.keep);
     saved_step_ = state().step;
     log_.verbose(
@@ -217,6 +226,17 @@ class Loop {
     if (!fs::exists(folder_.stop_file(), error)) return false;
     fs::remove(folder_.stop_file(), error);
     return true;
+  }
+
+  // What stopped the run belongs to its record, if the disk still takes it.
+  void record_failure(const Error& error) {
+    try {
+      metrics_->write(EventRecord{state().step, error.what()});
+      write_metrics_csv(folder_);
+      write_report(folder_);
+    } catch (const Error&) {
+      log_.verbose("the record of the run could not be completed");
+    }
   }
 
   RunResult finish(RunResult result) {
@@ -239,7 +259,7 @@ class Loop {
   }
 
   const RunSettings& settings_;
-  const RunFolder& folder_;
+  const RunFolder folder_;
   const Tokenizer& tokenizer_;
   const Transformer& model_;
   const Engine& engine_;
@@ -276,18 +296,50 @@ void announce(const RunSettings& settings, const Corpus& corpus, const Transform
 
 }  // namespace
 
+void require_memory(const MemoryPlan& memory) {
+  const int64_t available = available_memory();
+  if (memory.total() + kOtherMemory > available)
+    throw Error(ErrorKind::kMemory, "",
+                fmt::format("the run needs {} and {} are available",
+                            format_bytes(static_cast<double>(memory.total() + kOtherMemory)),
+                            format_bytes(static_cast<double>(available))),
+                "choose a smaller train.batch_size, model.context_length or preset; `cllm plan` "
+                "shows what each needs");
+}
+
+namespace {
+
+// The run's own copy is what people use the run with; it must not drift from the checkpoints.
+void require_same_tokenizer(const RunFolder& run, const Tokenizer& tokenizer,
+                            const fs::path& checkpoint) {
+  if (Tokenizer::load(run.tokenizer()).hash() == tokenizer.hash()) return;
+  throw Error(ErrorKind::kData, run.tokenizer().string(),
+              fmt::format("is not the tokenizer of {}", checkpoint.string()),
+              "copy that checkpoint's tokenizer.json over it");
+}
+
+// Weights, optimizer and position as the checkpoint has them, or as they are at the start.
+void prepare_trainer(Loop& loop, const std::optional<fs::path>& checkpoint,
+                     const RunSettings& settings, const RunFolder& run,
+                     const Tokenizer& tokenizer) {
+  if (!checkpoint) return loop.trainer().initialise();
+  TrainingState state = load_checkpoint(*checkpoint, loop.trainer().contents(tokenizer));
+  state.stopped_early = state.stopped_early && state.step < settings.train.steps;
+  loop.trainer().restore(state);
+  restore_links(run, state);
+}
+
+}  // namespace
+
 RunResult start_run(RunSettings settings, const fs::path& path, bool overwrite,
                     const std::string& command, const Engine& engine, Log& log,
                     const RunControls& controls) {
   settings.validate();
   RunFolder::require_free(path, overwrite);
-  const fs::path absolute = fs::absolute(path).lexically_normal();
-  const fs::path parent =
-      absolute.has_filename() ? absolute.parent_path() : absolute.parent_path().parent_path();
-  make_folder(parent);
-  AtomicFolder data(
-      parent /
-      (absolute.has_filename() ? absolute : absolute.parent_path()).filename().concat(".data"));
+  make_token_paths_absolute(settings.data);
+  const RunFolder folder = RunFolder::at(path);
+  const RunLock lock(folder.path());
+  AtomicFolder data(folder.data());
   Corpus corpus = make_corpus(settings, data.path(), log, [&] {
     return controls.poll && controls.poll() == RunRequest::kStop;
   });
@@ -297,31 +349,41 @@ RunResult start_run(RunSettings settings, const fs::path& path, bool overwrite,
   const MemoryPlan memory = plan_memory(model, settings, engine.context());
   require_memory(memory);
   announce(settings, corpus, model, memory, engine, log);
-  const RunFolder folder = RunFolder::create(
-      path, {resolved_settings(settings), command + "\n", environment_json(model, engine, memory)},
-      overwrite);
-  data.commit_to(folder.data());
-  corpus.tokenizer.save(folder.tokenizer());
   Loop loop(settings, folder, corpus, model, engine, log, controls);
   loop.trainer().initialise();
+  RunFolder::create(
+      path, {resolved_settings(settings), command + "\n", environment_json(model, engine, memory)},
+      overwrite, [&] {
+        place_corpus(data, folder.data());
+        corpus.tokenizer.save(folder.tokenizer());
+      });
   return loop.run(MetricsWriter(folder), 0);
 }
 
 RunResult resume_run(RunSettings settings, const RunFolder& folder, const Engine& engine, Log& log,
                      const RunControls& controls) {
   settings.validate();
-  const fs::path checkpoint = find_good_checkpoint(folder, log);
-  const Corpus corpus = open_corpus(settings, folder.data(), Tokenizer::load(checkpoint));
+  const RunLock lock(folder.path());
+  folder.remove_leftovers();
+  std::error_code missing;
+  fs::remove(folder.stop_file(), missing);  // it was meant for an earlier session
+  // A run that was killed before its first checkpoint begins again.
+  std::optional<fs::path> checkpoint;
+  if (had_checkpoint(folder)) checkpoint = find_good_checkpoint(folder, log);
+  Tokenizer tokenizer = Tokenizer::load(checkpoint ? *checkpoint : folder.tokenizer());
+  if (checkpoint) require_same_tokenizer(folder, tokenizer, *checkpoint);
+  const Corpus corpus = open_corpus(settings, folder.data(), tokenizer);
   const Transformer model(settings.model);
   const MemoryPlan memory = plan_memory(model, settings, engine.context());
   require_memory(memory);
   announce(settings, corpus, model, memory, engine, log);
   Loop loop(settings, folder, corpus, model, engine, log, controls);
-  TrainingState state = load_checkpoint(checkpoint, loop.trainer().contents(corpus.tokenizer));
-  state.stopped_early = state.stopped_early && state.step < settings.train.steps;
-  loop.trainer().restore(state);
-  log.info(fmt::format("resuming from step {} of {}", state.step, settings.train.steps));
-  MetricsWriter writer = MetricsWriter::open_for_resume(folder, state.step);
+  prepare_trainer(loop, checkpoint, settings, folder, tokenizer);
+  const int64_t step = loop.trainer().state().step;
+  log.info(fmt::format("resuming from step {} of {}", step, settings.train.steps));
+  const std::string config = resolved_settings(settings);
+  if (config != read_file(folder.config())) write_file(folder.config(), config);
+  MetricsWriter writer = MetricsWriter::open_for_resume(folder, step);
   const Metrics before = read_metrics(folder.metrics());
   return loop.run(std::move(writer), before.steps.empty() ? 0.0 : before.steps.back().seconds);
 }

@@ -42,7 +42,8 @@ MemoryPlan plan_memory(const Transformer& model, const RunSettings& settings,
 }
 
 Evaluation evaluate(Session& session, const float* weights, const EvalWindows& windows,
-                    int64_t limit, const std::vector<int32_t>& token_bytes) {
+                    int64_t limit, const std::vector<int32_t>& token_bytes,
+                    const std::function<void(int64_t, int64_t)>& progress) {
   const int64_t B = session.shape().B, T = session.shape().T;
   int64_t batches = windows.batches();
   if (limit > 0) batches = std::min(batches, (limit + B - 1) / B);
@@ -54,6 +55,7 @@ Evaluation evaluate(Session& session, const float* weights, const EvalWindows& w
     sum += session.evaluate({tokens.data(), targets.data(), B, T}, weights);
     for (const int32_t target : targets)
       if (target >= 0) result.bytes += token_bytes[static_cast<size_t>(target)];
+    if (progress) progress(i + 1, batches);
   }
   result.loss = sum / static_cast<double>(result.tokens);
   result.perplexity = std::exp(result.loss);
@@ -153,7 +155,7 @@ void Trainer::diverge(const StepResult& result) {
                                    weights_.data(), dropout, gradients_.data());
   }
   loader_.restore(state_.loader);
-  if (bad.empty()) bad = "the sum over the step's batches";
+  if (bad.empty()) bad = "the gradient summed over the step's batches";
   throw Error(
       ErrorKind::kDiverged, fmt::format("step {}", state_.step + 1),
       fmt::format("{} is not finite (loss {}, gradient norm {}); the weights were not updated", bad,

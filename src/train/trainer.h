@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -42,8 +43,10 @@ struct Evaluation {
 
 // Mean loss over the batches of `windows`, whose B and T are the session's. limit: about how many
 // windows, spread evenly over the text; 0 = all. token_bytes [V]: bytes of text per token.
+// progress(batches done, of all): called after every batch; an exception from it ends the work.
 Evaluation evaluate(Session& session, const float* weights, const EvalWindows& windows,
-                    int64_t limit, const std::vector<int32_t>& token_bytes);
+                    int64_t limit, const std::vector<int32_t>& token_bytes,
+                    const std::function<void(int64_t, int64_t)>& progress = {});
 
 // Not thread-safe. References must outlive it. Error (kMemory) if memory cannot be had. After the
 // first call, step() allocates nothing.

@@ -1,6 +1,7 @@
 #include "runlog/run_folder.h"
 
 #include "base/error.h"
+#include "runlog/run_lock.h"
 #include "temporary_folder.h"
 
 namespace cllm {
@@ -81,6 +82,51 @@ TEST_F(Runs, AFolderThatIsNotARunIsNeverTouched) {
   EXPECT_NE(refusal(false).find("not a run"), std::string::npos);
   EXPECT_NE(refusal(true).find("not a run"), std::string::npos);
   EXPECT_EQ(read_file(folder_ / "run" / "metrics.jsonl"), "precious");
+}
+
+TEST_F(Runs, WhatAKilledStartLeftCountsAsEmpty) {
+  const RunFolder run = RunFolder::at(folder_ / "run");
+  make_folder(run.path());
+  write_file(RunLock::file(run.path()), "");
+  write_file(run.path() / "notes.txt", "mine");
+  write_file(run.metrics(), "old");
+  EXPECT_THROW(RunFolder::open(run.path()), Error);
+  create();
+  EXPECT_EQ(read_file(run.metrics()), "");
+  EXPECT_EQ(read_file(run.path() / "notes.txt"), "mine");
+}
+
+TEST_F(Runs, ACreationThatFailsLeavesNothing) {
+  const auto fill = [] { throw Error(ErrorKind::kRuntime, "", "the disk is full", ""); };
+  EXPECT_THROW(RunFolder::create(folder_ / "run", {"", "", "{}"}, false, fill), Error);
+  EXPECT_TRUE(fs::is_empty(folder_ / "run"));
+}
+
+TEST_F(Runs, OnlyDataOfTheRunIsRemoved) {
+  const RunFolder run = create();
+  for (const char* name : {"train", "validation"})
+    make_folder(run.data() / name);
+  for (const char* name : {"input.txt", "tokens.txt", "stories-train.jsonl", "notes.txt"})
+    write_file(run.data() / name, "");
+  create(true);
+  EXPECT_TRUE(fs::exists(run.data() / "notes.txt"));
+  EXPECT_EQ(std::distance(fs::directory_iterator(run.data()), fs::directory_iterator()), 1);
+}
+
+TEST_F(Runs, LeftoversOfKilledWritersGo) {
+  const RunFolder run = create();
+  write_file(run.sample(3), "kept");
+  make_folder(run.checkpoint(3));
+  const std::vector<fs::path> doomed = {
+      run.path() / ".tmp-report.svg", run.checkpoints() / ".tmp-step-000004",
+      run.checkpoints() / ".tmp-step-000002.old", run.samples() / ".tmp-step-000004.txt"};
+  for (const fs::path& path : doomed)
+    make_folder(path);
+  run.remove_leftovers();
+  for (const fs::path& path : doomed)
+    EXPECT_FALSE(fs::exists(path)) << path;
+  EXPECT_TRUE(fs::exists(run.sample(3)));
+  EXPECT_TRUE(fs::exists(run.checkpoint(3)));
 }
 
 TEST_F(Runs, AFileIsNotAFolder) {

@@ -1,0 +1,160 @@
+// cllm eval: how well a model predicts a text.
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "base/error.h"
+#include "base/progress.h"
+#include "cli/field_options.h"
+#include "cli/input.h"
+#include "cli/model_argument.h"
+#include "cli/program.h"
+#include "cli/settings_options.h"
+#include "cli/signals.h"
+#include "data/prepare.h"
+#include "model/engine.h"
+#include "train/corpus.h"
+#include "train/trainer.h"
+
+namespace cllm::cli {
+namespace {
+
+struct EvalSettings {
+  int64_t batch_size = 16;
+  int64_t context_length = 0;
+  int64_t windows = 0;
+  int64_t threads = 0;
+  void list(FieldList& fields) {
+    fields.add("batch_size", batch_size,
+               {.help = "windows at a time", .minimum = 1, .maximum = 1 << 16});
+    fields.add("context_length", context_length,
+               {.help = "tokens per window; 0 = the model's context", .minimum = 0});
+    fields.add("windows", windows,
+               {.help = "about so many windows, spread over the text; 0 = all", .minimum = 0});
+    fields.add("threads", threads,
+               {.help = "threads; 0 = one per core", .minimum = 0, .maximum = 1024});
+  }
+};
+
+struct EvalOptions {
+  ModelArgument model;
+  std::vector<std::string> data;
+  FieldOptions fields;
+};
+
+// The run that a checkpoint folder belongs to.
+std::optional<RunFolder> run_of(const fs::path& argument, const fs::path& checkpoint) {
+  for (const fs::path& path : {argument, fs::canonical(checkpoint).parent_path().parent_path()})
+    if (RunFolder::is_run(path)) return RunFolder::open(path);
+  return std::nullopt;
+}
+
+// The held-out text of the model's own run.
+Corpus own_corpus(const EvalOptions& options, const ModelInUse& model) {
+  const std::optional<RunFolder> run = run_of(options.model.run, model.folder);
+  if (!run)
+    throw Error(ErrorKind::kUsage, options.model.run, "is no run, so it has no held-out text",
+                "give a text with --data PATH");
+  RunSettings settings;
+  SettingsBinder binder;
+  settings.bind(binder);
+  read_run_settings(*run, binder);
+  return open_corpus(settings, run->data(), model.tokenizer);
+}
+
+Corpus given_corpus(const EvalOptions& options, const ModelInUse& model, const fs::path& folder,
+                    Log& log) {
+  RunSettings settings;
+  settings.tokenizer.path =
+      options.model.tokenizer.empty() ? model.folder.string() : options.model.tokenizer;
+  apply_data(options.data, settings);
+  settings.data.validation_fraction = 0;
+  return make_corpus(settings, folder, log, [] { return stop_signal() != 0; });
+}
+
+int64_t usable_length(const EvalSettings& settings, const ModelConfig& model,
+                      const TokenView& text) {
+  if (settings.context_length > model.context_length)
+    throw Error(
+        ErrorKind::kUsage, "--context-length",
+        fmt::format("{} is above the model's {}", settings.context_length, model.context_length),
+        "choose a shorter one");
+  const int64_t wanted =
+      settings.context_length > 0 ? settings.context_length : model.context_length;
+  return usable_context(text, wanted);
+}
+
+void print(const Evaluation& result, const fs::path& folder, int64_t context,
+           ActionContext& action) {
+  if (action.global.json) {
+    action.out.json({{"model", folder.string()},
+                     {"loss", result.loss},
+                     {"perplexity", result.perplexity},
+                     {"bits_per_byte", result.bits_per_byte},
+                     {"tokens", result.tokens},
+                     {"bytes", result.bytes},
+                     {"context_length", context}});
+    return;
+  }
+  action.out.print("loss           {:.4f} nats per token\n", result.loss);
+  action.out.print("perplexity     {:.3f}\n", result.perplexity);
+  action.out.print("bits per byte  {:.4f}\n", result.bits_per_byte);
+  action.out.print("tokens         {} in windows of {}\n", result.tokens, context);
+}
+
+int eval(const EvalOptions& options, ActionContext& context) {
+  EvalSettings settings;
+  SettingsBinder binder;
+  binder.add_section("eval", settings);
+  binder.apply_environment();
+  options.fields.apply(binder);
+  install_signal_handlers();
+  const ModelInUse model = load_model_argument(options.model, context.log);
+  const ScratchFolder scratch;
+  const Corpus corpus = options.data.empty()
+                            ? own_corpus(options, model)
+                            : given_corpus(options, model, scratch.path(), context.log);
+  // The built-in corpus brings held-out stories; other texts are held out as a whole.
+  const bool whole = !options.data.empty() && corpus.validation.size() == 0;
+  const TokenView text = whole ? corpus.train : corpus.validation;
+  const int64_t T = usable_length(settings, model.loaded.model->config(), text);
+  const int64_t B = std::clamp<int64_t>((text.size() - 1) / T, 1, settings.batch_size);
+
+  const Engine engine(static_cast<int>(settings.threads));
+  Session session(*model.loaded.model, engine.context(),
+                  {.B = B, .T = T, .S = T, .training = false});
+  Progress progress(context.log, "evaluating", text.size());
+  const Evaluation result =
+      evaluate(session, model.loaded.weights.data(), EvalWindows(text, B, T), settings.windows,
+               token_bytes(corpus.tokenizer), [&](int64_t done, int64_t batches) {
+                 check_interrupt();
+                 progress.update(done * text.size() / batches);
+               });
+  if (!std::isfinite(result.loss))
+    throw Error(ErrorKind::kDiverged, model.folder.string(),
+                fmt::format("the loss is {}", result.loss), "use an earlier checkpoint");
+  print(result, model.folder, T, context);
+  return 0;
+}
+
+}  // namespace
+
+void add_eval(Program& program) {
+  CLI::App* command = add_command(program, program.app, "eval", "Measure a model on a text",
+                                  "  cllm eval runs/demo\n"
+                                  "  cllm eval runs/demo --data book.txt --json\n"
+                                  "  cllm eval gpt2/ --data notes/ --context-length 512");
+  auto options = std::make_shared<EvalOptions>();
+  options->model.add_to(*command);
+  add_data_option(*command, options->data)
+      ->description(fmt::format("{} (default: the run's own held-out text)",
+                                command->get_option("--data")->get_description()));
+  options->fields.add_section<EvalSettings>(*command, "eval");
+  command->callback([&program, options] {
+    program.action = [options](ActionContext& context) { return eval(*options, context); };
+  });
+}
+
+}  // namespace cllm::cli

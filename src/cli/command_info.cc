@@ -1,0 +1,121 @@
+// cllm info and cllm version: what this program and this machine are.
+#include <fstream>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/units.h"
+#include "cli/build_info.h"
+#include "cli/program.h"
+#include "kernels/table.h"
+#include "threads/topology.h"
+
+namespace cllm::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string first_line(const fs::path& path) {
+  std::ifstream file(path);
+  std::string line;
+  std::getline(file, line);
+  return line;
+}
+
+std::string cpu_name() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    const size_t colon = line.find(": ");
+    if (line.starts_with("model name") && colon != std::string::npos) return line.substr(colon + 2);
+  }
+  return "unknown";
+}
+
+// "L1 data 48K" and so on, of the first core.
+std::vector<std::string> caches() {
+  std::vector<std::string> found;
+  const fs::path folder = "/sys/devices/system/cpu/cpu0/cache";
+  for (int index = 0; fs::exists(folder / fmt::format("index{}", index)); ++index) {
+    const fs::path cache = folder / fmt::format("index{}", index);
+    std::string type = first_line(cache / "type");
+    if (type == "Instruction") continue;
+    type = type == "Data" ? " data" : "";
+    found.push_back(
+        fmt::format("L{}{} {}", first_line(cache / "level"), type, first_line(cache / "size")));
+  }
+  return found;
+}
+
+std::vector<std::string> instruction_sets() {
+  std::vector<std::string> names;
+  for (const kernels::Table* table : kernels::supported_tables())
+    names.emplace_back(table->name);
+  return names;
+}
+
+Json version_json() {
+  const BuildInfo build = build_info();
+  return {{"version", build.version},
+          {"commit", build.commit},
+          {"compiler", build.compiler},
+          {"build_type", build.build_type},
+          {"instruction_set", kernels::chosen_table().name}};
+}
+
+int version(ActionContext& context) {
+  const BuildInfo build = build_info();
+  if (context.global.json)
+    context.out.json(version_json());
+  else
+    context.out.print("cllm {} (commit {}, {}, {}, {})\n", build.version, build.commit,
+                      build.compiler, build.build_type, kernels::chosen_table().name);
+  return 0;
+}
+
+int info(ActionContext& context) {
+  const kernels::Table& table = kernels::chosen_table();
+  const ThreadBudget threads = choose_threads(0);
+  const int64_t memory = available_memory();
+  if (context.global.json) {
+    Json json = version_json();
+    json.update({{"cpu", cpu_name()},
+                 {"caches", caches()},
+                 {"instruction_sets", instruction_sets()},
+                 {"instruction_set_reason", kernels::chosen_reason()},
+                 {"threads", threads.count},
+                 {"threads_reason", threads.reason},
+                 {"available_memory", memory}});
+    context.out.json(json);
+    return 0;
+  }
+  const BuildInfo build = build_info();
+  Output& out = context.out;
+  out.print("version          {} (commit {})\n", build.version, build.commit);
+  out.print("built with       {}, {}\n", build.compiler, build.build_type);
+  out.print("CPU              {}\n", cpu_name());
+  out.print("caches           {}\n", fmt::join(caches(), ", "));
+  out.print("instruction set  {}: {} (this machine runs {})\n", table.name,
+            kernels::chosen_reason(), fmt::join(instruction_sets(), ", "));
+  out.print("threads          {}: {}\n", threads.count, threads.reason);
+  out.print("memory           {} available\n", format_bytes(static_cast<double>(memory)));
+  return 0;
+}
+
+}  // namespace
+
+void add_info(Program& program) {
+  CLI::App* command = add_command(program, program.app, "info", "What this program runs on",
+                                  "  cllm info\n  CLLM_ISA=avx2 cllm info --json");
+  command->callback([&program] { program.action = info; });
+}
+
+void add_version(Program& program) {
+  program.app.add_flag_callback(
+      "--version", [&program] { program.action = version; }, "version of this program");
+  CLI::App* command = add_command(program, program.app, "version", "Version of this program",
+                                  "  cllm version\n  cllm version --json");
+  command->callback([&program] { program.action = version; });
+}
+
+}  // namespace cllm::cli

@@ -1,0 +1,198 @@
+// cllm plan: what a training run will need, before it is started.
+#include <algorithm>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "base/memory.h"
+#include "base/units.h"
+#include "cli/input.h"
+#include "cli/program.h"
+#include "cli/settings_options.h"
+#include "cli/signals.h"
+#include "cli/step_timing.h"
+#include "train/corpus.h"
+#include "train/run.h"
+
+namespace cllm::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct PlanOptions {
+  SettingsOptions settings;
+  bool no_timing = false;
+};
+
+struct Vocabulary {
+  int64_t size = 0;
+  std::string origin;
+};
+
+struct Plan {
+  Vocabulary vocabulary;
+  int64_t parameters = 0;
+  std::vector<std::pair<std::string, int64_t>> parts;  // of the parameters
+  MemoryPlan memory;
+  int64_t available = 0;
+  double flops_per_token = 0;
+  int64_t tokens_per_step = 0, steps = 0;
+  std::optional<StepTiming> timing;
+
+  int64_t needed() const { return memory.total() + kOtherMemory; }
+  bool fits() const { return needed() <= available; }
+};
+
+Vocabulary find_vocabulary(const RunSettings& settings, Log& log) {
+  if (settings.model.vocabulary_size > 0)
+    return {settings.model.vocabulary_size, "model.vocabulary_size"};
+  if (!settings.tokenizer.path.empty())
+    return {Tokenizer::load(settings.tokenizer.path).vocabulary_size(), settings.tokenizer.path};
+  if (settings.data.stories > 0 || !settings.data.train.empty()) {
+    const ScratchFolder scratch;
+    const Tokenizer tokenizer =
+        make_tokenizer(settings, scratch.path(), log, [] { return stop_signal() != 0; });
+    return {tokenizer.vocabulary_size(),
+            fmt::format("{} vocabulary of the texts", tokenizer_kind_name(tokenizer.kind()))};
+  }
+  if (settings.tokenizer.kind == TokenizerSettings::Kind::kByte)
+    return {Tokenizer::byte().vocabulary_size(), "byte vocabulary"};
+  return {settings.tokenizer.vocabulary_size,
+          "assumed: tokenizer.vocabulary_size, since there is no --data"};
+}
+
+std::string part_name(const std::string& parameter) {
+  if (parameter.find("norm") != std::string::npos) return "norms";
+  if (parameter.starts_with("embedding.token")) return "token embedding";
+  if (parameter.starts_with("embedding.position")) return "position embedding";
+  if (parameter.find(".attention.") != std::string::npos) return "attention";
+  if (parameter.find(".mlp.") != std::string::npos) return "MLP";
+  return "output head";
+}
+
+std::vector<std::pair<std::string, int64_t>> parts_of(const ParameterTable& table) {
+  std::vector<std::pair<std::string, int64_t>> parts;
+  for (const Parameter& parameter : table.all()) {
+    const std::string name = part_name(parameter.name);
+    auto part = std::find_if(parts.begin(), parts.end(),
+                             [&](const auto& known) { return known.first == name; });
+    if (part == parts.end()) part = parts.insert(parts.end(), {name, 0});
+    part->second += parameter.count;
+  }
+  return parts;
+}
+
+Json to_json(const Plan& plan) {
+  Json parts = Json::object();
+  for (const auto& [name, count] : plan.parts)
+    parts[name] = count;
+  Json json = {{"vocabulary_size", plan.vocabulary.size},
+               {"vocabulary_origin", plan.vocabulary.origin},
+               {"parameters", plan.parameters},
+               {"parameters_by_part", parts},
+               {"memory",
+                {{"weights", plan.memory.weights},
+                 {"gradients", plan.memory.gradients},
+                 {"moments", plan.memory.moments},
+                 {"activations", plan.memory.activations},
+                 {"total", plan.memory.total()},
+                 {"program", kOtherMemory},
+                 {"available", plan.available},
+                 {"fits", plan.fits()}}},
+               {"flops_per_token", plan.flops_per_token},
+               {"tokens_per_step", plan.tokens_per_step},
+               {"steps", plan.steps}};
+  if (!plan.timing) {
+    json["time"] = nullptr;
+    return json;
+  }
+  const double step = plan.timing->seconds;
+  json["time"] = {{"seconds_per_step", step},
+                  {"tokens_per_second", static_cast<double>(plan.tokens_per_step) / step},
+                  {"seconds", step * static_cast<double>(plan.steps)},
+                  {"timed_batch_size", plan.timing->B},
+                  {"timed_context_length", plan.timing->T}};
+  return json;
+}
+
+void print_time(const Plan& plan, const RunSettings& settings, Output& out) {
+  const StepTiming& timing = *plan.timing;
+  out.print("\ntime per step        {} ({})\n", format_duration(timing.seconds),
+            format_rate(static_cast<double>(plan.tokens_per_step) / timing.seconds, "tokens"));
+  out.print("{:<20} {} of training; evaluations, samples and checkpoints come on top\n",
+            fmt::format("{} steps", plan.steps),
+            format_duration(timing.seconds * static_cast<double>(plan.steps)));
+  if (timing.B != settings.train.batch_size || timing.T != settings.model.context_length)
+    out.print("                     extrapolated from steps of {} x {} tokens\n", timing.B,
+              timing.T);
+}
+
+void print_text(const Plan& plan, const RunSettings& settings, Output& out) {
+  const auto bytes = [](int64_t count) { return format_bytes(static_cast<double>(count)); };
+  const auto line = [&](const std::string& name, const std::string& value) {
+    out.print("  {:<18} {:>10}\n", name, value);
+  };
+  out.print("vocabulary           {} ({})\n", plan.vocabulary.size, plan.vocabulary.origin);
+  out.print("parameters           {}\n", plan.parameters);
+  for (const auto& [name, count] : plan.parts)
+    line(name, std::to_string(count));
+  out.print("\nmemory               {} planned, {} with the program, {} available\n",
+            bytes(plan.memory.total()), bytes(plan.needed()), bytes(plan.available));
+  line("weights", bytes(plan.memory.weights));
+  line("gradients", bytes(plan.memory.gradients));
+  line("moments", bytes(plan.memory.moments));
+  line("activations", bytes(plan.memory.activations));
+  out.print("\ntokens per step      {} ({} x {} x {})\n", plan.tokens_per_step,
+            settings.train.gradient_accumulation_steps, settings.train.batch_size,
+            settings.model.context_length);
+  out.print("work per token       {} floating-point operations\n",
+            format_count(plan.flops_per_token));
+  if (plan.timing) print_time(plan, settings, out);
+}
+
+int plan_command(const PlanOptions& options, ActionContext& context) {
+  RunSettings settings;
+  SettingsBinder binder;
+  settings.bind(binder);
+  options.settings.apply(settings, binder);
+  install_signal_handlers();
+  Plan plan;
+  plan.vocabulary = find_vocabulary(settings, context.log);
+  settings.model.vocabulary_size = plan.vocabulary.size;
+  const Transformer model(settings.model);
+  const Engine engine(static_cast<int>(settings.train.threads));
+  context.log.info(engine.description());
+  plan.parameters = model.parameters().count();
+  plan.parts = parts_of(model.parameters());
+  plan.memory = plan_memory(model, settings, engine.context());
+  plan.available = available_memory();
+  plan.flops_per_token = model.training_flops_per_token();
+  plan.steps = settings.train.steps;
+  plan.tokens_per_step = settings.train.gradient_accumulation_steps * settings.train.batch_size *
+                         settings.model.context_length;
+  if (plan.fits() && !options.no_timing) plan.timing = time_steps(model, settings, engine);
+  if (context.global.json)
+    context.out.json(to_json(plan));
+  else
+    print_text(plan, settings, context.out);
+  context.out.flush();  // the numbers come before the refusal
+  require_memory(plan.memory);
+  return 0;
+}
+
+}  // namespace
+
+void add_plan(Program& program) {
+  CLI::App* command = add_command(
+      program, program.app, "plan", "Tell the size, memory and time of a training run",
+      "  cllm plan --data stories --preset demo --steps 600\n"
+      "  cllm plan --preset gpt2 --set model.vocabulary_size=50257 --batch-size 8 --no-timing");
+  auto options = std::make_shared<PlanOptions>();
+  options->settings.add_to(*command);
+  command->add_flag("--no-timing", options->no_timing, "do not time steps of this model");
+  command->callback([&program, options] {
+    program.action = [options](ActionContext& context) { return plan_command(*options, context); };
+  });
+}
+
+}  // namespace cllm::cli

@@ -1,0 +1,77 @@
+#include "cli/step_timing.h"
+
+#include <algorithm>
+
+#include "base/clock.h"
+#include "base/philox.h"
+#include "train/trainer.h"
+
+namespace cllm::cli {
+namespace {
+
+constexpr double kSeconds = 1;  // of timed steps per batch
+constexpr size_t kLeastSteps = 2, kMostSteps = 50;
+// Floating-point operations per thread of the largest batch that is timed: half a second at most.
+constexpr double kOperations = 2e10;
+
+double operations(const Transformer& model, int64_t B, int64_t T) {
+  const ModelConfig& config = model.config();
+  const auto longer = static_cast<double>(6 * config.layers * (config.context_length - T) *
+                                          config.heads * config.head_width());
+  return (model.training_flops_per_token() - longer) * static_cast<double>(B * T);
+}
+
+TokenDataset random_tokens(int64_t count, int64_t vocabulary) {
+  const Philox source(0, RandomStream::kShuffle);
+  std::vector<Token> tokens(static_cast<size_t>(count));
+  for (size_t i = 0; i < tokens.size(); ++i)
+    tokens[i] = static_cast<Token>(source.below(static_cast<uint64_t>(vocabulary), 0, i));
+  return TokenDataset::from_tokens(std::move(tokens), static_cast<int>(vocabulary));
+}
+
+// The median of a few steps.
+double time_step(Trainer& trainer) {
+  std::vector<double> seconds;
+  const double start = steady_seconds();
+  while (seconds.size() < kLeastSteps ||
+         (seconds.size() < kMostSteps && steady_seconds() - start < kSeconds)) {
+    const double begin = steady_seconds();
+    trainer.step();
+    seconds.push_back(steady_seconds() - begin);
+  }
+  std::sort(seconds.begin(), seconds.end());
+  return seconds[seconds.size() / 2];
+}
+
+}  // namespace
+
+StepTiming time_steps(const Transformer& model, const RunSettings& wanted, const Engine& engine) {
+  RunSettings settings = wanted;
+  settings.model = model.config();
+  int64_t& B = settings.train.batch_size;
+  int64_t& T = settings.model.context_length;
+  const double most = kOperations * engine.threads().count;
+  while (T > 64 && operations(model, 1, T) > most)
+    T /= 2;
+  while (B > 1 && operations(model, B, T) > most)
+    B /= 2;
+  const double share = operations(model, wanted.train.batch_size, model.config().context_length) /
+                       operations(model, B, T);
+
+  const Transformer timed(settings.model);
+  const TokenDataset data = random_tokens(2 * B * T + 1, settings.model.vocabulary_size);
+  settings.train.gradient_accumulation_steps = 1;  // the trainer looks again at every step
+  Trainer trainer(timed, engine.context(), settings, data.all());
+  trainer.initialise();
+  trainer.step();  // warms up
+  const double one = time_step(trainer);
+  const auto batches = static_cast<double>(wanted.train.gradient_accumulation_steps) * share;
+  if (batches == 1) return {one, B, T};
+  settings.train.gradient_accumulation_steps = 2;
+  const double two = time_step(trainer);
+  // A step is a fixed part, the optimizer's, and a part per batch.
+  const double batch = std::clamp(two - one, one / 10, one);
+  return {one - batch + batches * batch, B, T};
+}
+
+}  // namespace cllm::cli

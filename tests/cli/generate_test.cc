@@ -1,0 +1,178 @@
+#include "cli/tiny_run.h"
+
+namespace cllm::cli {
+namespace {
+
+const std::string kLlama = std::string(CLLM_GOLDEN_FOLDER) + "/llama-tiny";
+const std::string kGpt2 = std::string(CLLM_GOLDEN_FOLDER) + "/gpt2-tiny";
+
+class Generate : public CommandTest {
+ protected:
+  std::string byte_tokenizer() {
+    const std::string folder = in_folder("bytes");
+    EXPECT_EQ(
+        run_program({"tokenizer", "train", "--data", "stories", "--kind", "byte", "--out", folder})
+            .code,
+        0);
+    return folder;
+  }
+  // Without an end of text, so that a model of random weights goes on.
+  std::string endless_tokenizer() {
+    const std::string file = byte_tokenizer() + "/tokenizer.json";
+    nlohmann::ordered_json json = nlohmann::ordered_json::parse(read_file(file));
+    json["added_tokens"] = nlohmann::ordered_json::array();
+    json["model"]["vocab"].erase("<|endoftext|>");
+    write_file(in_folder("endless.json"), json.dump());
+    return in_folder("endless.json");
+  }
+};
+
+bool is_utf8(const std::string& text) {
+  try {
+    (void)nlohmann::json(text).dump();
+    return true;
+  } catch (const nlohmann::json::exception&) {
+    return false;
+  }
+}
+
+TEST_F(Generate, PrintsPromptAndTextAndTimesOnStandardError) {
+  const std::string run = make_run();
+  const ProgramResult text = run_program({"generate", run, "--prompt", "One", "--max-tokens", "9"});
+  EXPECT_EQ(text.code, 0);
+  EXPECT_TRUE(text.out.starts_with("One")) << text.out;
+  EXPECT_TRUE(text.out.ends_with("\n"));
+  EXPECT_TRUE(contains(text.err, "tokens/s")) << text.err;
+  const nlohmann::json json =
+      parse_json(run_program({"generate", run, "--prompt", "One", "--max-tokens", "9", "--json"}));
+  EXPECT_EQ("One" + json["text"].get<std::string>() + "\n", text.out);
+  EXPECT_EQ(json["prompt"], "One");
+  EXPECT_EQ(json["prompt_tokens"], 3);
+  EXPECT_EQ(json["tokens"], 9);
+  EXPECT_EQ(json["reason"], "length");
+  const ProgramResult silent = run_program(
+      {"generate", run, "--prompt", "One", "--max-tokens", "9", "--no-echo", "--quiet"});
+  EXPECT_EQ("One" + silent.out, text.out);
+  EXPECT_EQ(silent.err, "");
+}
+
+TEST_F(Generate, SeedDecidesAndThreadsDoNot) {
+  const std::string run = make_run();
+  const auto text = [&](const std::string& seed, const std::string& threads) {
+    return run_program(
+               {"generate", run, "--seed", seed, "--threads", threads, "--max-tokens", "30"})
+        .out;
+  };
+  EXPECT_EQ(text("1", "1"), text("1", "3"));
+  EXPECT_NE(text("1", "1"), text("2", "1"));
+}
+
+TEST_F(Generate, TakesRunCheckpointAndModelFolder) {
+  const std::string run = make_run();
+  const std::string text = run_program({"generate", run}).out;
+  EXPECT_EQ(run_program({"generate", run + "/best"}).out, text);
+  EXPECT_EQ(run_program({"generate", run + "/checkpoints/step-000012"}).out, text);
+  fs::copy(run + "/best/", in_folder("model"));
+  fs::remove(folder_ / "model" / "manifest.json");
+  fs::remove(folder_ / "model" / "state.json");
+  fs::remove(folder_ / "model" / "optimizer.safetensors");
+  EXPECT_EQ(run_program({"generate", in_folder("model")}).out, text);
+}
+
+TEST_F(Generate, ModelsOfOthersNeedATokenizer) {
+  const std::string tokenizer = byte_tokenizer();
+  for (const std::string& model : {kLlama, kGpt2}) {
+    expect_error(run_program({"generate", model}), 2, "--tokenizer PATH");
+    const ProgramResult result = run_program({"generate", model, "--tokenizer", tokenizer,
+                                              "--prompt", "h\xc3\xa9", "--max-tokens", "60"});
+    EXPECT_EQ(result.code, 0) << result.err;
+    EXPECT_TRUE(result.out.starts_with("h\xc3\xa9"));
+    EXPECT_TRUE(is_utf8(result.out));
+  }
+}
+
+// The model of random weights emits random bytes: whatever has arrived at any time is whole
+// characters.
+TEST_F(Generate, StreamsWholeCharacters) {
+  RunningProgram program({"generate", kLlama, "--tokenizer", endless_tokenizer(), "--temperature",
+                          "3", "--top-k", "0", "--min-p", "0", "--top-p", "1", "--max-tokens",
+                          "100000000"});
+  size_t length = 0;
+  for (int arrivals = 0; arrivals < 20;) {
+    const std::string text = program.out();
+    ASSERT_TRUE(is_utf8(text));
+    if (text.size() > length) ++arrivals;
+    length = text.size();
+    ::usleep(1000);
+  }
+}
+
+TEST_F(Generate, StopsAtAStopString) {
+  const std::string run = make_run();
+  const std::vector<std::string> command = {"generate", run, "--json", "--max-tokens", "200"};
+  const std::string text = parse_json(run_program(command))["text"];
+  ASSERT_GT(text.size(), 20);
+  const std::string stop = text.substr(10, 2);
+  std::vector<std::string> stopped = command;
+  stopped.insert(stopped.end(), {"--stop", stop, "--stop", "\\n\\n"});
+  const nlohmann::json json = parse_json(run_program(stopped));
+  EXPECT_EQ(json["reason"], "stop_string");
+  EXPECT_EQ(json["text"], text.substr(0, text.find(stop)));
+}
+
+TEST_F(Generate, EscapesAreUnderstoodOnRequest) {
+  const std::string tokenizer = byte_tokenizer();
+  const auto prompt = [&](const std::string& text, bool escapes) {
+    std::vector<std::string> command = {"generate",     kLlama, "--tokenizer", tokenizer, "--json",
+                                        "--max-tokens", "1",    "--prompt",    text};
+    if (escapes) command.emplace_back("--escapes");
+    return parse_json(run_program(command))["prompt"].get<std::string>();
+  };
+  EXPECT_EQ(prompt("a\\n\\t\\\\b", true), "a\n\t\\b");
+  EXPECT_EQ(prompt("a\\n\\q", false), "a\\n\\q");
+  expect_error(run_program({"generate", kLlama, "--escapes", "--prompt", "a\\q"}), 2, "'\\q'");
+}
+
+TEST_F(Generate, PromptFromFileOrStandardInput) {
+  const std::string run = make_run();
+  const auto prompt = [&](const std::vector<std::string>& words, const std::string& input) {
+    std::vector<std::string> command = {"generate", run, "--json"};
+    command.insert(command.end(), words.begin(), words.end());
+    return parse_json(run_program(command, {.input = input}))["prompt"].get<std::string>();
+  };
+  write_file(in_folder("prompt.txt"), "Once upon");
+  EXPECT_EQ(prompt({"--prompt-file", in_folder("prompt.txt")}, ""), "Once upon");
+  EXPECT_EQ(prompt({"--prompt", "-"}, "A day"), "A day");
+  EXPECT_EQ(prompt({"--prompt-file", "-"}, "A day"), "A day");
+  EXPECT_EQ(prompt({}, "not read"), "");
+  expect_error(run_program({"generate", run, "--prompt", "a", "--prompt-file", "b"}), 2,
+               "excludes");
+}
+
+TEST_F(Generate, RefusesWhatCannotBe) {
+  const std::string run = make_run();
+  EXPECT_EQ(run_program({"generate", in_folder("nothing")}).code, 2);
+  EXPECT_EQ(run_program({"generate", folder_.string()}).code, 3);
+  EXPECT_EQ(run_program({"generate", run, "--top-p", "7"}).code, 2);
+  const ProgramResult unknown = run_program({"generate", run, "--tokenizer", kLlama});
+  EXPECT_EQ(unknown.code, 3);
+  EXPECT_EQ(unknown.out, "");
+  write_file(fs::path(run) / "best" / "config.json", "{");
+  fs::remove_all(fs::path(run) / "checkpoints");
+  EXPECT_EQ(run_program({"generate", run}).code, 3);
+}
+
+TEST_F(Generate, InterruptEndsPolitely) {
+  RunningProgram program(
+      {"generate", kLlama, "--tokenizer", endless_tokenizer(), "--max-tokens", "100000000"});
+  while (program.out().empty())
+    ::usleep(1000);
+  program.signal(SIGINT);
+  const ProgramResult result = program.wait();
+  EXPECT_EQ(result.code, 130) << result.err;
+  EXPECT_TRUE(result.out.ends_with("\n"));
+  EXPECT_TRUE(contains(result.err, "ended by interrupted")) << result.err;
+}
+
+}  // namespace
+}  // namespace cllm::cli

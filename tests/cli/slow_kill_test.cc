@@ -1,0 +1,101 @@
+// SIGKILL at random moments, and what is left then.
+#include <fmt/format.h>
+
+#include "base/philox.h"
+#include "cli/slow_program.h"
+
+namespace cllm::cli {
+namespace {
+
+class Kill : public TinyRun {
+ protected:
+  static constexpr int kSteps = 4000;
+
+  Words long_run(const std::string& out) {
+    return train("text.txt", out) + steps(kSteps) +
+           set({"model.dropout=0.1", "evaluation.every=600", "checkpoint.every=200",
+                "sample.every=1000", "sample.tokens=8"});
+  }
+  // Starts the program and kills it after `milliseconds`. Whether it was still running.
+  bool kill_after(const Words& words, int milliseconds) {
+    RunningProgram program(words, options_);
+    std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
+    program.signal(SIGKILL);
+    return program.wait().code == 128 + SIGKILL;
+  }
+};
+
+TEST_F(Kill, TwelveKillsEndInTheSameRun) {
+  const ProgramResult straight = cllm(long_run("straight"));
+  ASSERT_EQ(straight.code, 0) << straight.err;
+  const Philox random(1, RandomStream::kTest);
+  for (int64_t kill = 0; kill < 12; ++kill) {
+    // Somewhere in its twelfth of the run, and not only right after a record was written.
+    const int64_t target = kill * kSteps / 12 + static_cast<int64_t>(random.below(
+                                                    kSteps / 13, 0, static_cast<uint64_t>(kill)));
+    RunningProgram program(kill == 0 ? long_run("run") : Words{"resume", "run"}, options_);
+    ASSERT_TRUE(wait_for_steps(target + 1)) << program.err();
+    std::this_thread::sleep_for(
+        std::chrono::microseconds(random.below(5000, 1, static_cast<uint64_t>(kill))));
+    program.signal(SIGKILL);
+    EXPECT_EQ(program.wait().code, 128 + SIGKILL);
+  }
+  const ProgramResult last = cllm({"resume", "run"});
+  ASSERT_EQ(last.code, 0) << last.err;
+  EXPECT_EQ(snapshot(run().checkpoint(kSteps)),
+            snapshot(at("straight") / "checkpoints" / run().checkpoint(kSteps).filename()));
+  expect_whole_metrics(run(), kSteps);
+  expect_same_course(RunFolder::at(at("straight")), run());
+  EXPECT_EQ(fs::read_symlink(run().best()), fs::read_symlink(at("straight") / "best"));
+  EXPECT_THAT(leftovers(run().path()), testing::IsEmpty());
+}
+
+TEST_F(Kill, AStartThatIsKilledCanBeStartedAgain) {
+  write_file(at("text.txt"), small_text(20000));
+  const Philox random(2, RandomStream::kTest);
+  int before_the_run = 0;
+  for (uint32_t i = 0; i < 12; ++i) {
+    kill_after(train() + steps(100000), static_cast<int>(random.below(60, i, 0)));
+    if (!RunFolder::is_run(run().path())) {
+      ++before_the_run;
+      continue;
+    }
+    // A run is complete: it has its data and can go on.
+    const ProgramResult resumed = cllm({"resume", "run", "--steps", "3"});
+    ASSERT_EQ(resumed.code, 0) << resumed.err;
+    fs::remove_all(run().path());
+  }
+  EXPECT_GT(before_the_run, 0);
+  const ProgramResult result = cllm(train() + steps(2));
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(leftovers(folder_), testing::IsEmpty());
+}
+
+TEST_F(Kill, WhatAKilledWriterLeftIsNoCheckpointAndGoes) {
+  ASSERT_EQ(cllm(train() + steps(4) + set({"checkpoint.every=2"})).code, 0);
+  fs::copy(run().checkpoint(2), run().checkpoints() / ".tmp-step-000009",
+           fs::copy_options::recursive);
+  fs::copy(run().checkpoint(2), run().checkpoints() / ".tmp-step-000002.old",
+           fs::copy_options::recursive);
+  write_file(run().path() / ".tmp-report.svg", "half");
+  write_file(run().path() / ".lock", "");
+  ASSERT_EQ(fs::remove(run().latest()), true);
+  const ProgramResult result = cllm({"resume", "run", "--steps", "6"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.err, testing::HasSubstr("resuming from step 4 of 6"));
+  EXPECT_THAT(leftovers(run().path()), testing::IsEmpty());
+  EXPECT_EQ(fs::read_symlink(run().latest()), fs::path("checkpoints/step-000006"));
+}
+
+TEST_F(Kill, ATornMetricsLineIsMendedByResume) {
+  ASSERT_EQ(cllm(train() + steps(5) + set({"checkpoint.every=2"})).code, 0);
+  fs::remove_all(run().checkpoint(5));
+  std::string metrics = read_file(run().metrics());
+  write_file(run().metrics(), metrics.substr(0, metrics.size() - 20));
+  const ProgramResult result = cllm({"resume", "run"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  expect_whole_metrics(run(), 5);
+}
+
+}  // namespace
+}  // namespace cllm::cli

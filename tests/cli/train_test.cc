@@ -1,0 +1,115 @@
+#include "cli/tiny_run.h"
+#include "runlog/run_folder.h"
+
+namespace cllm::cli {
+namespace {
+
+using Train = CommandTest;
+
+TEST_F(Train, WritesARunAndReportsIt) {
+  std::vector<std::string> command = tiny_training(in_folder("run"));
+  command.emplace_back("--json");
+  const nlohmann::json json = parse_json(run_program(command));
+  EXPECT_EQ(json["end"], "finished");
+  EXPECT_EQ(json["step"], 12);
+  EXPECT_GT(json["best"]["loss"], 0);
+  EXPECT_GT(json["held_out"]["tokens"], 0);
+  EXPECT_TRUE(fs::exists(json["checkpoint"].get<std::string>()));
+  EXPECT_TRUE(RunFolder::is_run(json["folder"].get<std::string>()));
+}
+
+TEST_F(Train, StoresTheCommandSoThatAShellReadsItBack) {
+  std::vector<std::string> command = tiny_training(in_folder("a run"));
+  ASSERT_EQ(run_program(command).code, 0);
+  EXPECT_TRUE(
+      contains(read_file(folder_ / "a run" / "command.txt"), "--out '" + in_folder("a run") + "'"));
+}
+
+TEST_F(Train, DataTakesSeveralPathsInBothForms) {
+  write_file(in_folder("a.txt"), std::string(400, 'a'));
+  write_file(in_folder("b.txt"), std::string(400, 'b'));
+  std::vector<std::vector<std::string>> forms = {
+      {"--data", in_folder("a.txt"), in_folder("b.txt")},
+      {"--data", in_folder("a.txt"), "--data", in_folder("b.txt")}};
+  for (const std::vector<std::string>& form : forms) {
+    std::vector<std::string> command = {"train", "--dump-config"};
+    command.insert(command.begin() + 1, form.begin(), form.end());
+    command.insert(command.end(), {"--preset", "nano"});
+    const ProgramResult result = run_program(command);
+    EXPECT_EQ(result.code, 0) << result.err;
+    EXPECT_TRUE(contains(
+        result.out, "train = [\"" + in_folder("a.txt") + "\", \"" + in_folder("b.txt") + "\"]"))
+        << result.out;
+  }
+}
+
+TEST_F(Train, DumpedConfigTrainsTheSameModel) {
+  std::vector<std::string> command = tiny_training(in_folder("first"));
+  command.emplace_back("--dump-config");
+  write_file(in_folder("run.toml"), run_program(command).out);
+  command.back() = "--json";
+  const nlohmann::json first = parse_json(run_program(command));
+  const nlohmann::json second = parse_json(run_program(
+      {"train", "--config", in_folder("run.toml"), "--out", in_folder("second"), "--json"}));
+  EXPECT_EQ(first["checkpoint_hash"], second["checkpoint_hash"]);
+}
+
+TEST_F(Train, FlagsWinOverSetOverEnvironmentOverFileOverPreset) {
+  write_file(in_folder("run.toml"),
+             "[model]\nlayers = 2\nheads = 2\n[train]\nsteps = 2\nseed = 2\nlog_every = 2\n");
+  const ProgramResult result = run_program(
+      {"train", "--dump-config", "--preset", "demo", "--config", in_folder("run.toml"), "--set",
+       "train.steps=4", "--set", "train.seed=4", "--steps", "5"},
+      {.environment = {"CLLM_MODEL_HEADS=4", "CLLM_TRAIN_STEPS=3", "CLLM_TRAIN_SEED=3"}});
+  for (const char* line : {"\nlayers = 2\n", "\nheads = 4\n", "\nsteps = 5\n", "\nseed = 4\n",
+                           "\nlog_every = 2\n", "\nmlp = \"swiglu\"\n"})
+    EXPECT_TRUE(contains(result.out, line)) << line << result.out;
+}
+
+TEST_F(Train, ExistingRunNeedsOverwrite) {
+  const std::string run = make_run();
+  std::vector<std::string> command = tiny_training(run);
+  EXPECT_EQ(run_program(command).code, 2);
+  command.emplace_back("--overwrite");
+  EXPECT_EQ(run_program(command).code, 0);
+}
+
+TEST_F(Train, ResumeGoesOnToMoreSteps) {
+  const std::string run = make_run();
+  const nlohmann::json json = parse_json(run_program({"resume", run, "--steps", "15", "--json"}));
+  EXPECT_EQ(json["step"], 15);
+  EXPECT_EQ(run_program({"resume", in_folder("nothing")}).code, 2);
+}
+
+TEST_F(Train, PreparedDataTrainsTheSameModelAsItsTexts) {
+  ASSERT_EQ(run_program({"data", "stories", "--bytes", "20000"}).code, 0);
+  write_file(in_folder("a.txt"), run_program({"data", "stories", "--bytes", "20000"}).out);
+  ASSERT_EQ(run_program({"tokenizer", "train", "--data", in_folder("a.txt"), "--kind", "char",
+                         "--out", in_folder("vocabulary")})
+                .code,
+            0);
+  ASSERT_EQ(run_program({"data", "prepare", "--data", in_folder("a.txt"), "--tokenizer",
+                         in_folder("vocabulary"), "--out", in_folder("prepared")})
+                .code,
+            0);
+  const auto train = [&](const std::string& data, const std::string& out) {
+    return parse_json(
+        run_program({"train", "--data", data, "--steps", "5", "--batch-size", "2",
+                     "--context-length", "32", "--set", "model.layers=1", "--set", "model.width=24",
+                     "--set", "sample.every=0", "--out", in_folder(out), "--json"}));
+  };
+  const nlohmann::json texts = train(in_folder("a.txt"), "texts");
+  const nlohmann::json prepared = train(in_folder("prepared"), "tokens");
+  EXPECT_EQ(texts["checkpoint_hash"], prepared["checkpoint_hash"]);
+  EXPECT_EQ(
+      parse_json(run_program({"resume", in_folder("tokens"), "--steps", "7", "--json"}))["step"],
+      7);
+  EXPECT_GT(parse_json(run_program({"eval", in_folder("tokens"), "--json"}))["tokens"], 0);
+  const ProgramResult mixed = run_program(
+      {"train", "--data", in_folder("prepared"), in_folder("a.txt"), "--out", in_folder("mixed")});
+  EXPECT_EQ(mixed.code, 2);
+  EXPECT_TRUE(contains(mixed.err, "cannot be mixed")) << mixed.err;
+}
+
+}  // namespace
+}  // namespace cllm::cli

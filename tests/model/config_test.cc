@@ -1,0 +1,117 @@
+#include "model/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "model_test_files.h"
+
+namespace cllm {
+namespace {
+
+using ::testing::HasSubstr;
+
+int64_t parameters_of(const std::string& preset, int64_t vocabulary) {
+  ModelConfig config = model_preset(preset);
+  config.vocabulary_size = vocabulary;
+  return Transformer(config).parameters().count();
+}
+
+TEST(ModelPreset, HasTheSizesItIsKnownBy) {
+  EXPECT_EQ(parameters_of("gpt2", 50257), 124439808) << "GPT-2 small";
+  EXPECT_EQ(parameters_of("llama-15m", 32000), 15191712) << "stories15M";
+  // nanoGPT prints 10.65M for its Shakespeare model without positions and with no biases: 12 C^2
+  // per layer, the norms, the table.
+  const int64_t C = 384;
+  EXPECT_EQ(parameters_of("baby", 65), 6 * (12 * C * C + 13 * C) + 2 * C + 65 * C + 256 * C);
+  const ModelConfig nano = model_preset("nano");
+  EXPECT_EQ(nano.layers, 4);
+  EXPECT_EQ(nano.heads, 4);
+  EXPECT_EQ(nano.width, 128);
+  EXPECT_EQ(nano.context_length, 64);
+}
+
+TEST(ModelPreset, EveryNameMakesAModel) {
+  EXPECT_EQ(model_preset_names(),
+            (std::vector<std::string>{"demo", "nano", "baby", "gpt2", "llama-15m"}));
+  for (const std::string& name : model_preset_names()) {
+    ModelConfig config = model_preset(name);
+    config.vocabulary_size = 100;
+    EXPECT_NO_THROW(config.validate()) << name;
+  }
+}
+
+TEST(ModelPreset, AnUnknownNameIsAnErrorThatListsThem) {
+  const std::string message = error_of(ErrorKind::kUsage, [] { model_preset("nona"); });
+  EXPECT_THAT(message, HasSubstr("'nona'"));
+  EXPECT_THAT(message, HasSubstr("demo, nano, baby, gpt2, llama-15m"));
+}
+
+std::string refusal(const ModelConfig& config) {
+  const std::string message = error_of(ErrorKind::kUsage, [&] { config.validate(); });
+  EXPECT_EQ(error_of(ErrorKind::kUsage, [&] { Transformer model(config); }), message);
+  return message;
+}
+
+TEST(ModelConfig, NamesWhatDoesNotFit) {
+  ModelConfig config = small_gpt2();
+  EXPECT_EQ(refusal(config), "");
+  config.width = 25;
+  EXPECT_THAT(refusal(config), HasSubstr("model.width: 25 is not divisible by 3 heads"));
+  config.head_size = 8;
+  EXPECT_EQ(refusal(config), "") << "the head size stands for itself";
+  config = small_gpt2();
+  config.kv_heads = 2;
+  EXPECT_THAT(refusal(config),
+              HasSubstr("model.kv_heads: 3 query heads cannot share 2 key/value heads"));
+  config = small_llama();
+  config.head_size = 7;
+  EXPECT_THAT(refusal(config), HasSubstr("model.head_size: rotary positions turn pairs"));
+  config = small_gpt2();
+  config.vocabulary_size = 0;
+  EXPECT_THAT(refusal(config), HasSubstr("model.vocabulary_size: the vocabulary is empty"));
+}
+
+TEST(ModelConfig, DerivesWhatIsZero) {
+  ModelConfig config = small_gpt2();
+  EXPECT_EQ(config.kv_head_count(), 3);
+  EXPECT_EQ(config.head_width(), 8);
+  EXPECT_EQ(config.mlp_hidden(), 96);
+  config.mlp = nn::MlpKind::kSwiglu;
+  EXPECT_EQ(config.mlp_hidden(), 64) << "8/3 width, up to a multiple of 32";
+  config.width = 288;
+  EXPECT_EQ(config.mlp_hidden(), 768);
+  config.mlp_width = 5;
+  EXPECT_EQ(config.mlp_hidden(), 5);
+}
+
+// A second initialisation of other threads gives the same numbers; deviations are as configured.
+TEST(Transformer, InitialisesFromConfigurationAndSeedAlone) {
+  for (const ModelConfig& config : small_models()) {
+    const Transformer model(config);
+    ThreadPool one(1), three(3);
+    Arena a(model.parameters().arena_floats(), "a"), b(model.parameters().arena_floats(), "b");
+    model.initialise(one, 7, a.data());
+    model.initialise(three, 7, b.data());
+    EXPECT_TRUE(testing::same_bits(values_of(a), values_of(b)));
+    for (const Parameter& parameter : model.parameters().all()) {
+      double sum = 0;
+      for (int64_t i = 0; i < parameter.count; ++i)
+        sum += std::pow(static_cast<double>(a.data()[parameter.offset + i]), 2);
+      const double deviation = std::sqrt(sum / static_cast<double>(parameter.count));
+      const bool branch =
+          parameter.name.ends_with("output.weight") || parameter.name.ends_with("down.weight");
+      const bool zero = config.zero_init_projections && (branch || parameter.name == "head.weight");
+      if (!parameter.is_matrix()) {
+        EXPECT_EQ(deviation, parameter.name.ends_with("gain") ? 1 : 0) << parameter.name;
+      } else if (zero) {
+        EXPECT_EQ(deviation, 0) << parameter.name;
+      } else {  // 4 standard errors of a sample of at least 500
+        EXPECT_NEAR(deviation / (config.init_deviation / (branch ? 2 : 1)), 1, 0.13)
+            << parameter.name;
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace cllm

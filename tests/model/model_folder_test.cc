@@ -1,0 +1,163 @@
+#include "model/model_folder.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "formats/safetensors.h"
+#include "formats/safetensors_writer.h"
+#include "model/stored_names.h"
+#include "model_test_files.h"
+#include "temporary_folder.h"
+
+namespace cllm {
+namespace {
+
+using ::testing::HasSubstr;
+using testing::same_bits;
+
+class ModelFolder : public TemporaryFolder {
+ protected:
+  // Writes the weights again under other names, in `shards` files.
+  template <class Rename>
+  void rewrite(int shards, Rename rename) {
+    const fs::path path = folder_ / "model.safetensors";
+    {
+      const SafetensorsFile file(path);
+      std::vector<SafetensorsWriter> writers(static_cast<size_t>(shards));
+      nlohmann::json map = nlohmann::json::object();
+      size_t number = 0;
+      const auto shard_name = [](size_t shard) {
+        return fmt::format("model-{}.safetensors", shard);
+      };
+      for (const StoredTensor& tensor : file.tensors()) {
+        const size_t shard = number++ % writers.size();
+        writers[shard].add(rename(tensor.name), tensor.dtype, tensor.shape, tensor.data);
+        map[rename(tensor.name)] = shard_name(shard);
+      }
+      for (size_t shard = 0; shard < writers.size(); ++shard)
+        writers[shard].write(folder_ / shard_name(shard));
+      write_file(
+          folder_ / "model.safetensors.index.json",
+          nlohmann::json{{"metadata", nlohmann::json::object()}, {"weight_map", map}}.dump());
+    }
+    fs::remove(path);
+  }
+  const Tokenizer tokenizer_ = Tokenizer::byte();
+};
+
+TEST_F(ModelFolder, EveryFamilyComesBackBitForBit) {
+  for (const ModelConfig& config : small_models()) {
+    const Transformer model(config);
+    const Arena weights = random_weights(model);
+    save_model(folder_, model, weights.data(), tokenizer_);
+    const LoadedModel loaded = load_model(folder_);
+    EXPECT_TRUE(same_bits(values_of(loaded.weights), values_of(weights)));
+    ASSERT_TRUE(loaded.tokenizer.has_value());
+    EXPECT_EQ(loaded.tokenizer->hash(), tokenizer_.hash());
+    for (const char* name : {"config.json", "generation_config.json", "model.safetensors",
+                             "tokenizer.json", "tokenizer_config.json"})
+      EXPECT_TRUE(fs::exists(folder_ / name)) << name;
+  }
+}
+
+TEST_F(ModelFolder, HubNamesWithoutPrefixAndShards) {
+  const Transformer model(small_gpt2());
+  const Arena weights = random_weights(model);
+  save_model(folder_, model, weights.data(), tokenizer_);
+  rewrite(3, [](std::string name) {
+    return name.starts_with("transformer.") ? name.substr(12) : name;
+  });
+  EXPECT_TRUE(same_bits(values_of(load_model(folder_).weights), values_of(weights)));
+}
+
+TEST_F(ModelFolder, AMissingTensorIsNamed) {
+  const Transformer model(small_llama());
+  save_model(folder_, model, random_weights(model).data(), tokenizer_);
+  rewrite(1, [](const std::string& name) { return name == "model.norm.weight" ? "x" : name; });
+  EXPECT_THAT(error_of(ErrorKind::kData, [&] { load_model(folder_); }),
+              HasSubstr("model.norm.weight"));
+}
+
+TEST_F(ModelFolder, AnotherShapeIsNamed) {
+  ModelConfig config = small_llama();
+  const Transformer model(config);
+  save_model(folder_, model, random_weights(model).data(), tokenizer_);
+  config.mlp_width = 32;
+  const Transformer other(config);
+  Arena weights(other.parameters().arena_floats(), "a test");
+  EXPECT_THAT(error_of(ErrorKind::kData, [&] { load_weights(folder_, other, weights.data()); }),
+              HasSubstr("mlp"));
+}
+
+TEST_F(ModelFolder, DamageIsAnErrorOfTheFile) {
+  const Transformer model(small_gpt2());
+  save_model(folder_, model, random_weights(model).data(), tokenizer_);
+  fs::resize_file(folder_ / "model.safetensors", 5000);
+  EXPECT_THAT(error_of(ErrorKind::kData, [&] { load_model(folder_); }),
+              HasSubstr("model.safetensors"));
+  write_file(folder_ / "config.json", "{ not json");
+  EXPECT_THAT(error_of(ErrorKind::kData, [&] { load_model(folder_); }), HasSubstr("config.json"));
+  fs::remove(folder_ / "config.json");
+  EXPECT_THAT(error_of(ErrorKind::kData, [&] { load_model(folder_); }), HasSubstr("config.json"));
+}
+
+TEST_F(ModelFolder, ALargerTokenizerIsRefused) {
+  ModelConfig config = small_gpt2();
+  config.vocabulary_size = 200;
+  const Transformer model(config);
+  save_model(folder_, model, random_weights(model).data(), tokenizer_);
+  EXPECT_THAT(error_of(ErrorKind::kData, [&] { load_model(folder_); }),
+              HasSubstr("the tokenizer has 257 tokens, the model 200"));
+  fs::remove(folder_ / "tokenizer.json");
+  fs::remove(folder_ / "vocab.json");
+  EXPECT_FALSE(load_model(folder_).tokenizer.has_value());
+}
+
+// Every element of the arena is in exactly one piece, and comes back from it.
+TEST(StoredNames, PiecesCoverTheArenaOnce) {
+  for (const ModelConfig& config : small_models()) {
+    const Transformer model(config);
+    const Arena weights = random_weights(model);
+    Arena back(weights.floats(), "a test");
+    std::set<std::string> names;
+    int64_t elements = 0;
+    for (const StoredPiece& piece : stored_pieces(model)) {
+      EXPECT_TRUE(names.insert(piece.name).second) << piece.name;
+      int64_t product = 1;
+      for (const int64_t extent : piece.shape)
+        product *= extent;
+      EXPECT_EQ(product, piece.rows * piece.columns) << piece.name;
+      elements += product;
+      std::vector<float> stored(static_cast<size_t>(product));
+      copy_to_stored(model, piece, weights.data(), stored.data());
+      copy_from_stored(model, piece, stored.data(), back.data());
+    }
+    EXPECT_EQ(elements, model.parameters().count());
+    EXPECT_TRUE(same_bits(values_of(back), values_of(weights)));
+  }
+}
+
+TEST(StoredNames, LayoutsAreHuggingFaces) {
+  const auto shapes = [](const ModelConfig& config) {
+    std::map<std::string, std::vector<int64_t>> by_name;
+    for (const StoredPiece& piece : stored_pieces(Transformer(config)))
+      by_name[piece.name] = piece.shape;
+    return by_name;
+  };
+  auto gpt2 = shapes(small_gpt2());
+  EXPECT_EQ(gpt2["transformer.h.1.attn.c_attn.weight"], (std::vector<int64_t>{24, 72}));
+  EXPECT_EQ(gpt2["transformer.h.1.mlp.c_proj.weight"], (std::vector<int64_t>{96, 24}));
+  EXPECT_EQ(gpt2["transformer.wte.weight"], (std::vector<int64_t>{257, 24}));
+  EXPECT_EQ(gpt2.count("lm_head.weight"), 0u) << "tied";
+  auto llama = shapes(small_llama());
+  EXPECT_EQ(llama["model.layers.0.self_attn.q_proj.weight"], (std::vector<int64_t>{40, 24}));
+  EXPECT_EQ(llama["model.layers.0.self_attn.k_proj.weight"], (std::vector<int64_t>{20, 24}));
+  EXPECT_EQ(llama["model.layers.1.mlp.gate_proj.weight"], (std::vector<int64_t>{64, 24}));
+  EXPECT_EQ(llama["lm_head.weight"], (std::vector<int64_t>{257, 24}));
+}
+
+}  // namespace
+}  // namespace cllm

@@ -1,0 +1,296 @@
+#include "train/trainer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "base/error.h"
+#include "trainer_rig.h"
+
+namespace cllm {
+namespace {
+
+using ::cllm::testing::same_bits;
+using ::testing::HasSubstr;
+
+double distance(const std::vector<float>& a, const std::vector<float>& b) {
+  double sum = 0;
+  for (size_t i = 0; i < a.size(); ++i)
+    sum += std::pow(static_cast<double>(a[i]) - static_cast<double>(b[i]), 2);
+  return std::sqrt(sum);
+}
+
+TEST(Trainer, SameBitsForAnyNumberOfThreads) {
+  for (const RunSettings& settings : {gpt2_settings(), llama_settings()}) {
+    TrainerRig one(settings, 1);
+    const std::vector<float> start = one.weights();
+    const StepResult result = one.steps(4);
+    EXPECT_GT(distance(one.weights(), start), 0.1) << "nothing was learnt";
+    for (const int threads : {2, 3, 4}) {
+      TrainerRig many(settings, threads);
+      const StepResult same = many.steps(4);
+      EXPECT_EQ(same.loss, result.loss);
+      EXPECT_EQ(same.gradient_norm, result.gradient_norm);
+      EXPECT_TRUE(same_bits(many.everything(Tokenizer::byte()), one.everything(Tokenizer::byte())));
+    }
+  }
+}
+
+TEST(Trainer, TheSeedDecidesEverything) {
+  RunSettings other = gpt2_settings();
+  other.train.seed = 6;
+  TrainerRig a(gpt2_settings()), b(gpt2_settings()), c(other);
+  EXPECT_EQ(a.steps(2).loss, b.steps(2).loss);
+  EXPECT_NE(a.steps(1).loss, c.steps(3).loss);
+}
+
+// Plain SGD, because its update is linear in the gradient: what differs is rounding of sums.
+TEST(Trainer, AccumulationEqualsALargeBatch) {
+  for (RunSettings settings : {gpt2_settings(), llama_settings()}) {
+    settings.model.dropout = 0;  // masks belong to micro-steps
+    settings.optimizer.kind = OptimizerSettings::Kind::kSgd;
+    settings.optimizer.learning_rate = 0.5;
+    settings.schedule.warmup_steps = 0;
+    settings.train.batch_size = 2;
+    settings.train.gradient_accumulation_steps = 4;
+    TrainerRig many(settings);
+    settings.train.batch_size = 8;
+    settings.train.gradient_accumulation_steps = 1;
+    TrainerRig large(settings);
+    const std::vector<float> start = large.weights();
+    const StepResult a = many.steps(1), b = large.steps(1);
+    EXPECT_NEAR(a.loss / b.loss, 1, 1e-6);
+    EXPECT_NEAR(a.gradient_norm / b.gradient_norm, 1, 1e-6);
+    const double way = distance(large.weights(), start);
+    EXPECT_GT(way, 0.1);
+    EXPECT_LE(distance(many.weights(), large.weights()), 1e-6 * way);
+    EXPECT_EQ(many.trainer.state().tokens, large.trainer.state().tokens);
+  }
+}
+
+// The same step by hand: mean gradient of the loader's batches, clipped, and one AdamW update.
+TEST(Trainer, AStepIsGradientClippingUpdate) {
+  RunSettings settings = gpt2_settings();
+  settings.train.clip_norm = 0.3;
+  TrainerRig rig(settings);
+  const ParameterTable& table = rig.model.parameters();
+  std::vector<float> weights = rig.weights(), gradients(weights.size()), first(weights.size()),
+                     second(weights.size());
+  const int64_t B = 3, T = 16;
+  Session session(rig.model, rig.context, {.B = B, .T = T, .S = T, .training = true});
+  BatchLoader loader(rig.dataset.all(), B, T, 5);
+  std::vector<int32_t> tokens(B * T), targets(B * T);
+  double loss = 0;
+  for (uint64_t micro = 0; micro < 2; ++micro) {
+    loader.next(tokens.data(), targets.data());
+    loss += session.forward_backward({tokens.data(), targets.data(), B, T}, weights.data(),
+                                     1.0f / (2 * B * T), {5, micro}, gradients.data());
+  }
+  std::vector<double> partials(static_cast<size_t>(optim::norm_partials(table.arena_floats())));
+  const optim::Context context{rig.pool, rig.context.kernels};
+  const double norm =
+      optim::gradient_norm(context, table.arena_floats(), gradients.data(), partials.data());
+  std::vector<optim::ParameterSpan> spans;
+  for (const Parameter& parameter : table.all())
+    spans.push_back({parameter.offset, parameter.count, parameter.shape.size() == 2});
+  const double rate = 1e-2 / 3;  // the first of two warm-up steps
+  optim::adamw_step(context, {0.9, 0.99, 1e-8, 0.1}, spans, 1, rate, optim::clip_scale(norm, 0.3),
+                    gradients.data(), weights.data(), first.data(), second.data());
+
+  const StepResult result = rig.trainer.step();
+  EXPECT_GT(norm, 0.3) << "nothing was clipped";
+  EXPECT_EQ(result.gradient_norm, norm);
+  EXPECT_EQ(result.learning_rate, rate);
+  EXPECT_EQ(result.loss, loss / (2 * B * T));
+  EXPECT_TRUE(same_bits(rig.weights(), weights));
+}
+
+TEST(Trainer, CountsStepsAndTokens) {
+  TrainerRig rig(gpt2_settings());
+  EXPECT_EQ(rig.trainer.tokens_per_step(), 2 * 3 * 16);
+  rig.steps(3);
+  EXPECT_EQ(rig.trainer.state().step, 3);
+  EXPECT_EQ(rig.trainer.state().micro_steps, 6);
+  EXPECT_EQ(rig.trainer.state().tokens, 3 * 2 * 3 * 16);
+}
+
+TEST(Trainer, LearnsARepeatingText) {
+  RunSettings settings = gpt2_settings();
+  settings.model.dropout = 0;
+  settings.train.steps = 60;
+  const Transformer model(settings.model);
+  std::vector<Token> tokens;
+  for (int i = 0; i < 400; ++i)
+    tokens.push_back(i % 7);
+  const TokenDataset dataset = TokenDataset::from_tokens(tokens, 257);
+  ThreadPool pool(2);
+  const ops::Context context{pool, kernels::chosen_table()};
+  Trainer trainer(model, context, settings, dataset.all());
+  trainer.initialise();
+  EXPECT_NEAR(trainer.step().loss, std::log(257.0), 0.3) << "an untrained model knows nothing";
+  double loss = 0;
+  for (int i = 1; i < 60; ++i)
+    loss = trainer.step().loss;
+  EXPECT_LT(loss, 0.5);
+}
+
+TEST(Trainer, TakesTheMemoryThatWasPlanned) {
+  for (const auto kind : {OptimizerSettings::Kind::kAdamw, OptimizerSettings::Kind::kSgd}) {
+    RunSettings settings = gpt2_settings();
+    settings.optimizer.kind = kind;
+    TrainerRig rig(settings);
+    const MemoryPlan plan = plan_memory(rig.model, settings, rig.context);
+    const int64_t arena = 4 * rig.model.parameters().arena_floats();
+    EXPECT_EQ(plan.weights, arena);
+    EXPECT_EQ(plan.gradients, arena);
+    const auto moments = rig.trainer.contents(Tokenizer::byte()).moments.size();
+    EXPECT_EQ(plan.moments, static_cast<int64_t>(moments) * arena);
+    EXPECT_EQ(plan.activations, rig.trainer.session().arena_bytes());
+    EXPECT_EQ(plan.total(), plan.weights + plan.gradients + plan.moments + plan.activations);
+  }
+}
+
+// The step must throw an Error (kDiverged) and leave weights, moments and state as they were.
+std::string divergence_of(TrainerRig& rig) {
+  const std::vector<float> before = rig.everything(Tokenizer::byte());
+  const TrainingState state = rig.trainer.state();
+  try {
+    rig.trainer.step();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.exit_code(), 4);
+    EXPECT_TRUE(same_bits(rig.everything(Tokenizer::byte()), before)) << "an update was made";
+    EXPECT_TRUE(rig.trainer.state() == state);
+    return error.what();
+  }
+  return "nothing was thrown";
+}
+
+TEST(Trainer, NamesTheParameterThatIsNotANumber) {
+  for (const RunSettings& settings : {gpt2_settings(), llama_settings()}) {
+    for (const char* name : {"embedding.token", "blocks.1.attention.qkv.weight",
+                             "blocks.0.mlp.down.weight", "final_norm.gain"}) {
+      TrainerRig rig(settings);
+      rig.steps(1);
+      rig.trainer.weights()[rig.model.parameters().find(name)->offset] = NAN;
+      const std::string message = divergence_of(rig);
+      EXPECT_THAT(message, HasSubstr(std::string("parameter ") + name));
+      EXPECT_THAT(message, HasSubstr("step 2"));
+    }
+  }
+}
+
+// Finite weights whose product is not.
+TEST(Trainer, NamesTheActivationThatOverflowed) {
+  TrainerRig rig(gpt2_settings());
+  const Parameter& up = *rig.model.parameters().find("blocks.1.mlp.up.weight");
+  for (int64_t i = 0; i < up.count; ++i)
+    rig.trainer.weights()[up.offset + i] = 3e38f;
+  EXPECT_THAT(divergence_of(rig), HasSubstr("activation blocks.1.mlp.activation"));
+}
+
+// Finite losses, but the head's weights make gradients overflow.
+TEST(Trainer, NamesTheGradientThatOverflowed) {
+  RunSettings settings = llama_settings();
+  settings.model.qk_norm = false;
+  settings.model.logit_softcap = 0;
+  settings.model.tied_head = false;
+  TrainerRig rig(settings);
+  const ParameterTable& table = rig.model.parameters();
+  const Parameter& head = *table.find("head.weight");
+  for (int64_t i = 0; i < head.count; ++i)
+    rig.trainer.weights()[head.offset + i] *= 1e38f;
+  const Parameter& gain = *table.find("final_norm.gain");
+  for (int64_t i = 0; i < gain.count; ++i)
+    rig.trainer.weights()[gain.offset + i] = 1e-37f;
+  EXPECT_THAT(divergence_of(rig), HasSubstr("gradient of final_norm.gain is not finite"));
+}
+
+TEST(Trainer, AHugeLearningRateStopsBeforeTheUpdate) {
+  RunSettings settings = gpt2_settings();
+  settings.optimizer.kind = OptimizerSettings::Kind::kSgd;
+  settings.optimizer.learning_rate = 1e30;
+  settings.schedule.lr_scheduler = optim::ScheduleKind::kConstant;
+  settings.schedule.warmup_steps = 0;
+  TrainerRig rig(settings);
+  rig.steps(1);
+  EXPECT_THAT(divergence_of(rig), HasSubstr("is not finite"));
+}
+
+// The bad batch is found also where it is not the last of the step: token 7 is only in some
+// windows.
+TEST(Trainer, FindsTheBatchThatDiverged) {
+  RunSettings settings = gpt2_settings();
+  settings.model.dropout = 0;
+  settings.model.tied_head = false;
+  settings.train.batch_size = 1;
+  settings.train.gradient_accumulation_steps = 8;
+  const Transformer model(settings.model);
+  std::vector<Token> tokens(16 * 9 + 1, 3);
+  tokens[40] = 7;
+  const TokenDataset dataset = TokenDataset::from_tokens(tokens, 257);
+  ThreadPool pool(1);
+  const ops::Context context{pool, kernels::chosen_table()};
+  Trainer trainer(model, context, settings, dataset.all());
+  trainer.initialise();
+  float* row = trainer.weights() + model.token_table().offset + 7 * settings.model.width;
+  for (int64_t c = 0; c < settings.model.width; ++c)
+    row[c] = c % 2 == 0 ? 1e38f : -1e38f;  // its variance overflows
+  std::string message;
+  try {
+    trainer.step();
+  } catch (const Error& error) {
+    message = error.what();
+  }
+  EXPECT_THAT(message, HasSubstr("activation blocks.0."));
+}
+
+TEST(Trainer, FirstNonfiniteFindsNothingInAHealthyModel) {
+  TrainerRig rig(gpt2_settings());
+  std::vector<float> gradients(static_cast<size_t>(rig.model.parameters().arena_floats()));
+  const std::vector<int32_t> tokens = testing::random_tokens(3 * 16, 257, 1);
+  EXPECT_EQ(rig.trainer.session().first_nonfinite({tokens.data(), tokens.data(), 3, 16},
+                                                  rig.trainer.weights(), {}, gradients.data()),
+            "");
+}
+
+// Sums by hand over a text whose last batch is part empty.
+TEST(Evaluate, AllWindowsOfAText) {
+  TrainerRig rig(gpt2_settings());
+  const TokenView text = rig.dataset.view(0, 16 * 7 + 5);
+  const EvalWindows windows(text, 3, 16);
+  ASSERT_EQ(windows.windows(), 7);
+  std::vector<int32_t> bytes(257, 1);
+  bytes[256] = 0;
+  const Evaluation result =
+      evaluate(rig.trainer.session(), rig.trainer.weights(), windows, 0, bytes);
+  EXPECT_EQ(result.tokens, 7 * 16);
+  double sum = 0;
+  int64_t ends = 0;
+  Session session(rig.model, rig.context, {.B = 1, .T = 16, .S = 16});
+  for (int64_t window = 0; window < 7; ++window) {
+    std::vector<Token> tokens(17);
+    text.copy(window * 16, 17, tokens.data());
+    sum += session.evaluate({tokens.data(), tokens.data() + 1, 1, 16}, rig.trainer.weights());
+    for (size_t t = 1; t < 17; ++t)
+      ends += tokens[t] == 256;
+  }
+  EXPECT_EQ(result.bytes, 7 * 16 - ends);
+  EXPECT_NEAR(result.loss, sum / (7 * 16), 1e-6);
+  EXPECT_DOUBLE_EQ(result.perplexity, std::exp(result.loss));
+  EXPECT_NEAR(result.bits_per_byte, sum / std::log(2.0) / static_cast<double>(result.bytes), 1e-6);
+}
+
+TEST(Evaluate, ALimitTakesBatchesSpreadOverTheText) {
+  TrainerRig rig(gpt2_settings());
+  const EvalWindows windows(rig.dataset.all(), 3, 16);
+  const std::vector<int32_t> bytes(257, 1);
+  const auto tokens = [&](int64_t limit) {
+    return evaluate(rig.trainer.session(), rig.trainer.weights(), windows, limit, bytes).tokens;
+  };
+  EXPECT_EQ(tokens(4), 2 * 3 * 16);
+  EXPECT_EQ(tokens(1000), windows.predicted());
+}
+
+}  // namespace
+}  // namespace cllm
