@@ -42,6 +42,7 @@ bool is_ignored(int signal) {
 
 void ignore_broken_pipes() {
   handle(SIGPIPE, SIG_IGN);
+  handle(SIGXFSZ, SIG_IGN);  // a file at its size limit is an error like a full disk
 }
 
 void install_signal_handlers() {

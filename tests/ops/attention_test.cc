@@ -264,6 +264,13 @@ TEST(Attention, BitsDoNotDependOnThreads) {
         [&](const Context& context) { return run(context, c).all(); });
 }
 
+// Writes the rows of x, `row` elements each, into rows of `width` elements from `column` on.
+void place(const std::vector<float>& x, size_t row, size_t column, size_t width,
+           std::vector<float>& into) {
+  for (size_t i = 0; i < x.size(); ++i)
+    into[i / row * width + column + i % row] = x[i];
+}
+
 TEST(Attention, HeadsInsideOneFusedBufferAndPaddedOutputs) {
   const Case c(2, 70, 70, 4, 2, 12);
   const AttentionShape& s = c.shape;
@@ -271,16 +278,11 @@ TEST(Attention, HeadsInsideOneFusedBufferAndPaddedOutputs) {
   const auto tokens = static_cast<size_t>(s.B * s.T);
   std::vector<float> fused(tokens * static_cast<size_t>(width));
   std::vector<float> dfused(fused.size(), 7), out(tokens * static_cast<size_t>(padded), 7);
-  const auto place = [&](const std::vector<float>& x, int64_t heads, int64_t column) {
-    for (size_t n = 0; n < tokens; ++n)
-      for (int64_t i = 0; i < heads * s.D; ++i)
-        fused[n * static_cast<size_t>(width) + static_cast<size_t>(column + i)] =
-            x[n * static_cast<size_t>(heads * s.D) + static_cast<size_t>(i)];
-  };
   const int64_t at_k = s.H * s.D, at_v = at_k + s.K * s.D;
-  place(c.q, s.H, 0);
-  place(c.k, s.K, at_k);
-  place(c.v, s.K, at_v);
+  const auto columns = static_cast<size_t>(width);
+  place(c.q, static_cast<size_t>(s.H * s.D), 0, columns, fused);
+  place(c.k, static_cast<size_t>(s.K * s.D), static_cast<size_t>(at_k), columns, fused);
+  place(c.v, static_cast<size_t>(s.K * s.D), static_cast<size_t>(at_v), columns, fused);
   ThreadPool pool(2);
   testing::for_each_table([&](const kernels::Table& table) {
     const Context context{pool, table};
