@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/philox.h"
+#include "cli/signals.h"
 #include "train/trainer.h"
 
 namespace cllm::cli {
@@ -35,6 +36,7 @@ double time_step(Trainer& trainer) {
   const double start = steady_seconds();
   while (seconds.size() < kLeastSteps ||
          (seconds.size() < kMostSteps && steady_seconds() - start < kSeconds)) {
+    check_interrupt();
     const double begin = steady_seconds();
     trainer.step();
     seconds.push_back(steady_seconds() - begin);

@@ -246,7 +246,8 @@ void spool_input(int descriptor, const fs::path& target, const std::function<voi
   for (;;) {
     if (poll) poll();
     pollfd ready{descriptor, POLLIN, 0};
-    if (poll && ::poll(&ready, 1, 100) == 0) continue;
+    const int count = poll ? ::poll(&ready, 1, 100) : 1;
+    if (count == 0 || (count < 0 && errno == EINTR)) continue;
     const size_t got = read_some(descriptor, buffer.data(), buffer.size(), kStandardInput);
     if (got == 0) break;
     file.write(buffer.data(), got);

@@ -18,7 +18,12 @@ class Generate : public CommandTest {
   }
   // Without an end of text, so that a model of random weights goes on.
   std::string endless_tokenizer() {
-    const std::string file = byte_tokenizer() + "/tokenizer.json";
+    write_file(in_folder("a.txt"), "aaaa bbbb aaaa bbbb");
+    EXPECT_EQ(run_program({"tokenizer", "train", "--data", in_folder("a.txt"), "--kind", "bpe",
+                           "--vocabulary-size", "259", "--out", in_folder("bpe")})
+                  .code,
+              0);
+    const std::string file = in_folder("bpe") + "/tokenizer.json";
     nlohmann::ordered_json json = nlohmann::ordered_json::parse(read_file(file));
     json["added_tokens"] = nlohmann::ordered_json::array();
     json["model"]["vocab"].erase("<|endoftext|>");
@@ -103,6 +108,7 @@ TEST_F(Generate, StreamsWholeCharacters) {
     ASSERT_TRUE(is_utf8(text));
     if (text.size() > length) ++arrivals;
     length = text.size();
+    ASSERT_TRUE(program.runs()) << program.err();
     ::usleep(1000);
   }
 }
@@ -165,7 +171,7 @@ TEST_F(Generate, RefusesWhatCannotBe) {
 TEST_F(Generate, InterruptEndsPolitely) {
   RunningProgram program(
       {"generate", kLlama, "--tokenizer", endless_tokenizer(), "--max-tokens", "100000000"});
-  while (program.out().empty())
+  while (program.runs() && program.out().empty())
     ::usleep(1000);
   program.signal(SIGINT);
   const ProgramResult result = program.wait();

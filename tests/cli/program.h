@@ -55,6 +55,12 @@ class RunningProgram {
 
   pid_t pid() const { return pid_; }
   void signal(int number) const { ::kill(pid_, number); }
+  // Whether it has not ended yet.
+  bool runs() const {
+    siginfo_t info{};
+    return ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+           info.si_pid == 0;
+  }
   // What it has written so far.
   std::string out() const { return contents(out_.get()); }
   std::string err() const { return contents(err_.get()); }

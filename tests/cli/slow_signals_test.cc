@@ -137,6 +137,8 @@ TEST_F(Signals, WaitingForStandardInputCanBeInterrupted) {
   const std::string marker = at("pid").string();
   std::thread signaller([&] {
     EXPECT_TRUE(wait_until([&] { return fs::exists(marker) && fs::exists(at("run/.tmp-data")); }));
+    // By now it waits: a signal must end the waiting, not only be seen before it.
+    std::this_thread::sleep_for(std::chrono::milliseconds(250));
     ::kill(std::stoi(read_file(marker)), SIGTERM);
   });
   const ProgramResult result = shell(
