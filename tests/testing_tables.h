@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/table.h"
+#include "ops/context.h"
 #include "testing.h"
 #include "threads/pool.h"
 
@@ -39,28 +40,27 @@ inline std::vector<int64_t> lengths_for(const kernels::Table& table) {
 }
 
 // Calls body(context) with a Context {pool, table} for every table and 1, 2, 3 and 4 threads.
-// Context: ops::Context or optim::Context.
-template <class Context, class Body>
+template <class Body>
 void for_each_context(Body body) {
   for (int threads = 1; threads <= 4; ++threads) {
     ThreadPool pool(threads);
     for_each_table([&](const kernels::Table& table) {
       SCOPED_TRACE(std::to_string(threads) + " threads");
-      body(Context{pool, table});
+      body(ops::Context{pool, table});
     });
   }
 }
 
 // Calls run(context), which returns the outputs as one std::vector<float>, for every table and 1,
 // 2, 3 and 4 threads, and expects the same bits for every thread count of a table.
-template <class Context, class Run>
+template <class Run>
 void expect_same_bits_for_threads(Run run) {
   for_each_table([&](const kernels::Table& table) {
     std::vector<float> first;
     for (int threads = 1; threads <= 4; ++threads) {
       SCOPED_TRACE(std::to_string(threads) + " threads");
       ThreadPool pool(threads);
-      const std::vector<float> outputs = run(Context{pool, table});
+      const std::vector<float> outputs = run(ops::Context{pool, table});
       if (threads == 1) first = outputs;
       EXPECT_TRUE(same_bits(outputs, first));
     }

@@ -260,19 +260,11 @@ void SettingsBinder::fail_unknown(const std::string& key, const std::string& ori
               hint.empty() ? "settings are written section.key" : hint);
 }
 
-const SettingsBinder::Entry& SettingsBinder::known(std::string_view key) const {
+const std::string& SettingsBinder::origin(std::string_view key) const {
   for (const Section& section : sections_)
     for (const Entry& entry : section.entries)
-      if (entry.key == key) return entry;
+      if (entry.key == key) return entry.origin;
   check_failed(__FILE__, __LINE__, "setting exists", std::string(key));
-}
-
-bool SettingsBinder::is_set(std::string_view key) const {
-  return known(key).source >= SettingSource::kFile;
-}
-
-const std::string& SettingsBinder::origin(std::string_view key) const {
-  return known(key).origin;
 }
 
 std::vector<std::string> SettingsBinder::keys() const {

@@ -52,9 +52,8 @@ class SettingsBinder {
   void set(std::string_view key, std::string_view value, const std::string& origin,
            SettingSource source);
 
-  // Whether the user set it: by file, environment, --set or flag. CHECKs that the key exists.
-  bool is_set(std::string_view key) const;
-  // Where its value comes from, for messages about combinations of values.
+  // Where its value comes from, for messages about combinations of values. CHECKs that the key
+  // exists.
   const std::string& origin(std::string_view key) const;
 
   const std::vector<Section>& sections() const { return sections_; }
@@ -63,7 +62,6 @@ class SettingsBinder {
  private:
   void add_fields(const std::string& section, const std::string& help, std::vector<Field> fields);
   Entry* find(std::string_view key);
-  const Entry& known(std::string_view key) const;
   Entry& find_or_throw(const std::string& key, const std::string& origin);
   [[noreturn]] void fail_unknown(const std::string& key, const std::string& origin) const;
   void store(Entry& entry, const FieldValue& value, const std::string& origin,

@@ -11,16 +11,6 @@ std::string meaning(const FieldInfo& info) {
   return info.unit.empty() ? info.help : fmt::format("{} [{}]", info.help, info.unit);
 }
 
-// "|" would end a cell of a Markdown table.
-std::string cell(const std::string& text) {
-  std::string escaped;
-  for (const char c : text) {
-    if (c == '|') escaped += '\\';
-    escaped += c;
-  }
-  return escaped;
-}
-
 // Appends the words of text, broken at width; every line but the first begins with `indent` blanks,
 // and the first begins at column `used`.
 std::string wrapped(const std::string& text, size_t used, size_t indent, size_t width) {
@@ -51,20 +41,6 @@ std::string settings_toml(const SettingsBinder& binder) {
       text += fmt::format("# {} ({}; default {})\n{} = {}\n", meaning(field.info()),
                           field.expectation(), toml_literal(field.default_value()), field.name(),
                           toml_literal(field.value()));
-  }
-  return text;
-}
-
-std::string settings_markdown(const SettingsBinder& binder) {
-  std::string text;
-  for (const auto& section : binder.sections()) {
-    text += fmt::format("{}### [{}]\n\n", text.empty() ? "" : "\n", section.name);
-    if (!section.help.empty()) text += section.help + "\n\n";
-    text += "| setting | default | allowed | meaning |\n|---|---|---|---|\n";
-    for (const auto& entry : section.entries)
-      text += fmt::format("| `{}` | `{}` | {} | {} |\n", entry.key,
-                          cell(toml_literal(entry.field.default_value())),
-                          cell(entry.field.expectation()), cell(meaning(entry.field.info())));
   }
   return text;
 }

@@ -156,7 +156,10 @@ int stories(const FieldOptions& options, ActionContext& context) {
 }
 
 int score(const std::string& path, ActionContext& context) {
-  const GrammarScore result = score_text(read_text(path));
+  std::string text = read_text(path);
+  // The newline that ends a file or an output would end a sentence that is cut off.
+  if (text.ends_with('\n')) text.pop_back();
+  const GrammarScore result = score_text(text);
   if (result.sentences == 0)
     throw Error(ErrorKind::kData, path == "-" ? "standard input" : path, "has no whole sentence",
                 "give a text with sentences that end in . ! or ?");

@@ -95,6 +95,7 @@ Json to_json(const Plan& plan) {
                  {"gradients", plan.memory.gradients},
                  {"moments", plan.memory.moments},
                  {"activations", plan.memory.activations},
+                 {"sampling", plan.memory.sampling},
                  {"total", plan.memory.total()},
                  {"program", kOtherMemory},
                  {"available", plan.available},
@@ -142,6 +143,7 @@ void print_text(const Plan& plan, const RunSettings& settings, Output& out) {
   line("gradients", bytes(plan.memory.gradients));
   line("moments", bytes(plan.memory.moments));
   line("activations", bytes(plan.memory.activations));
+  if (plan.memory.sampling > 0) line("sampling", bytes(plan.memory.sampling));
   out.print("\ntokens per step      {} ({} x {} x {})\n", plan.tokens_per_step,
             settings.train.gradient_accumulation_steps, settings.train.batch_size,
             settings.model.context_length);
@@ -155,6 +157,7 @@ int plan_command(const PlanOptions& options, ActionContext& context) {
   SettingsBinder binder;
   settings.bind(binder);
   options.settings.apply(settings, binder);
+  settings.validate_training();
   install_signal_handlers();
   Plan plan;
   plan.vocabulary = find_vocabulary(settings, context.log);

@@ -2,6 +2,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "base/error.h"
 #include "base/settings_text.h"
 #include "base/units.h"
 #include "cli/program.h"
@@ -91,8 +92,21 @@ int train(const TrainOptions& options, ActionContext& context) {
 
 struct ResumeOptions {
   std::string run;
+  std::vector<std::string> assignments;
   FieldOptions flags;
 };
+
+// Error (kUsage) for a setting that belongs to what the run is.
+void apply_changes(const std::vector<std::string>& assignments, SettingsBinder& binder) {
+  for (const std::string& assignment : assignments) {
+    binder.apply_assignment(assignment);
+    const std::string key = assignment.substr(0, assignment.find('='));
+    if (!may_change_on_resume(key))
+      throw Error(ErrorKind::kUsage, "--set " + key,
+                  "the model, its data and its optimizer stay what they were when a run is resumed",
+                  "start a new run with it");
+  }
+}
 
 int resume(const ResumeOptions& options, ActionContext& context) {
   RunSettings settings;
@@ -100,6 +114,7 @@ int resume(const ResumeOptions& options, ActionContext& context) {
   settings.bind(binder);
   const RunFolder folder = RunFolder::open(options.run);
   read_run_settings(folder, binder);
+  apply_changes(options.assignments, binder);
   options.flags.apply(binder);
   install_signal_handlers();
   const Engine engine(static_cast<int>(settings.train.threads));
@@ -128,7 +143,8 @@ void add_train(Program& program) {
 void add_resume(Program& program) {
   CLI::App* command =
       add_command(program, program.app, "resume", "Continue a run from its newest checkpoint",
-                  "  cllm resume runs/demo\n  cllm resume runs/demo --steps 2000");
+                  "  cllm resume runs/demo\n  cllm resume runs/demo --steps 2000\n"
+                  "  cllm resume runs/demo --set optimizer.learning_rate=3e-4");
   auto options = std::make_shared<ResumeOptions>();
   command->add_option("RUN", options->run, "folder of the run")->required();
   RunSettings settings;
@@ -136,7 +152,13 @@ void add_resume(Program& program) {
   settings.bind(binder);
   for (const auto& [name, key] :
        {std::pair("--steps", "train.steps"), {"--threads", "train.threads"}})
-    options->flags.add(*command, name, setting(binder, key));
+    options->flags.add(*command, name, setting(binder, key), "the run's");
+  command
+      ->add_option("--set", options->assignments,
+                   "a setting to change: of optimizer, schedule, evaluation, checkpoint, sample, "
+                   "sampling; train.steps, threads, clip_norm, log_every")
+      ->type_name("SECTION.KEY=VALUE")
+      ->allow_extra_args(false);
   command->callback([&program, options] {
     program.action = [options](ActionContext& context) { return resume(*options, context); };
   });

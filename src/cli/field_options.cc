@@ -13,11 +13,15 @@ std::string type_name(const Field& field) {
   return field.is_integer() ? "N" : "X";
 }
 
-std::string option_help(const Field& field) {
-  const std::string fallback = toml_literal(field.default_value());
+std::string default_text(const Field& field) {
+  const std::string literal = toml_literal(field.default_value());
+  return literal == "\"\"" ? "none" : literal;
+}
+
+std::string option_help(const Field& field, const std::string& fallback) {
   const std::string range = field.is_text() && field.names().empty() ? "" : field.expectation();
   return fmt::format("{} ({}{}default {})", field.info().help, range, range.empty() ? "" : "; ",
-                     fallback == "\"\"" ? "none" : fallback);
+                     fallback.empty() ? default_text(field) : fallback);
 }
 
 }  // namespace
@@ -29,14 +33,14 @@ std::string FieldOptions::option_name(std::string field) {
 }
 
 void FieldOptions::add(CLI::App& command, const std::string& name,
-                       const SettingsBinder::Entry& entry) {
+                       const SettingsBinder::Entry& entry, const std::string& fallback) {
   command
       .add_option_function<std::string>(
           name,
           [this, name, key = entry.key](const std::string& value) {
             given_.push_back({name, key, value});
           },
-          option_help(entry.field))
+          option_help(entry.field, fallback))
       ->type_name(type_name(entry.field));
 }
 

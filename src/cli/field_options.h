@@ -14,8 +14,10 @@ namespace cllm::cli {
 // while the command line is parsed.
 class FieldOptions {
  public:
-  // An option `name` ("--steps") for the setting of a binder that has this entry.
-  void add(CLI::App& command, const std::string& name, const SettingsBinder::Entry& entry);
+  // An option `name` ("--steps") for the setting of a binder that has this entry. fallback: what
+  // the help calls the default, if it is not the entry's.
+  void add(CLI::App& command, const std::string& name, const SettingsBinder::Entry& entry,
+           const std::string& fallback = {});
 
   // One option for each field of a section: --max-tokens for max_tokens.
   template <class Settings>

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "cli/program.h"
 #include "cli/signals.h"
+#include "train/interrupted.h"
 
 namespace cllm::cli {
 namespace {
@@ -51,21 +52,18 @@ LogLevel log_level(const GlobalOptions& global) {
   return global.verbose ? LogLevel::kVerbose : LogLevel::kNormal;
 }
 
-// Work that a signal ended reports it as an Error (kRuntime).
-int error_code(const Error& error) {
-  const int signal = stop_signal();
-  return signal != 0 && error.kind() == ErrorKind::kRuntime ? 128 + signal : error.exit_code();
-}
-
 template <class Work>
 int guarded(Log& log, Work&& work) {
   try {
     return work();
   } catch (const BrokenPipe&) {
     return 0;
+  } catch (const Interrupted& interrupted) {
+    log.error(interrupted.what());
+    return 128 + stop_signal();
   } catch (const Error& error) {
     log.error(error.what());
-    return error_code(error);
+    return error.exit_code();
   } catch (const std::bad_alloc&) {
     log.error("out of memory; choose a smaller model, batch or context");
     return static_cast<int>(ErrorKind::kMemory);

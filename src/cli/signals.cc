@@ -5,7 +5,7 @@
 
 #include <atomic>
 
-#include "base/error.h"
+#include "train/interrupted.h"
 
 namespace cllm::cli {
 namespace {
@@ -59,8 +59,7 @@ RunRequest poll_signals() {
 
 void check_interrupt() {
   const int signal = stop_signal();
-  if (signal != 0)
-    throw Error(ErrorKind::kRuntime, "", fmt::format("stopped by signal {}", signal), "");
+  if (signal != 0) throw Interrupted(fmt::format("stopped by signal {}", signal));
 }
 
 int stop_signal() {

@@ -17,7 +17,7 @@ RunRequest poll_signals();
 // The signal that asked for a stop (SIGINT, SIGTERM, SIGHUP), or 0.
 int stop_signal();
 
-// Error (kRuntime) if a stop was asked for; main turns it into 128 + signal.
+// Interrupted (train/interrupted.h) if a stop was asked for; main turns it into 128 + signal.
 void check_interrupt();
 
 }  // namespace cllm::cli

@@ -166,16 +166,6 @@ int64_t TokenDataset::document_start(int64_t document) const {
   return begins_[shard] + static_cast<int64_t>(starts[local]);
 }
 
-int64_t TokenDataset::document_of(int64_t token) const {
-  CHECK_MSG(token >= 0 && token < size(), "{} of {}", token, size());
-  const size_t shard = shard_of(token);
-  if (shards_[shard].header() == nullptr) return first_documents_[shard];
-  const auto starts = shards_[shard].document_starts();
-  const auto above =
-      std::upper_bound(starts.begin(), starts.end(), static_cast<uint64_t>(token - begins_[shard]));
-  return first_documents_[shard] + (above - starts.begin()) - 1;
-}
-
 void write_dataset_index(const fs::path& folder, const std::vector<ShardEntry>& shards,
                          int64_t text_bytes) {
   nlohmann::ordered_json json = {{"format", kIndexFormat}, {"version", kIndexVersion}};

@@ -67,8 +67,6 @@ class TokenDataset {
   int64_t documents() const { return first_documents_.back(); }
   // First token of a document, 0 <= document < documents(). O(log shards).
   int64_t document_start(int64_t document) const;
-  // The document that a token belongs to. O(log).
-  int64_t document_of(int64_t token) const;
 
  private:
   explicit TokenDataset(std::vector<TokenShard> shards, int64_t vocabulary_size);

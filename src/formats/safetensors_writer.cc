@@ -16,6 +16,7 @@ using nlohmann::ordered_json;
 static_assert(std::endian::native == std::endian::little, "safetensors data is little-endian");
 
 constexpr size_t kDataAlignment = 64;
+constexpr size_t kSliceBytes = 1 << 20;  // a multiple of every element size
 
 size_t count_bytes(DType dtype, const std::vector<int64_t>& shape) {
   size_t bytes = dtype_bytes(dtype);
@@ -27,10 +28,6 @@ size_t count_bytes(DType dtype, const std::vector<int64_t>& shape) {
 }
 
 }  // namespace
-
-void SafetensorsWriter::set_metadata(const std::string& key, const std::string& value) {
-  metadata_[key] = value;
-}
 
 void SafetensorsWriter::add(const std::string& name, DType dtype, std::vector<int64_t> shape,
                             const void* data) {
@@ -57,9 +54,18 @@ void SafetensorsWriter::insert(Entry entry) {
   entries_.insert(at, std::move(entry));
 }
 
+void SafetensorsWriter::write_filled(const Entry& entry, AtomicFile& file) {
+  std::vector<std::byte> slice;
+  for (size_t first = 0; first < entry.bytes; first += slice.size()) {
+    slice.resize(std::min(kSliceBytes, entry.bytes - first));
+    entry.fill(first, slice);
+    file.write(slice.data(), slice.size());
+  }
+}
+
 void SafetensorsWriter::write(const fs::path& path) const {
   ordered_json header = ordered_json::object();
-  header["__metadata__"] = metadata_;
+  header["__metadata__"] = {{"format", "pt"}};
   uint64_t offset = 0;
   for (const Entry& entry : entries_) {
     header[entry.name] = {{"dtype", dtype_name(entry.dtype)},
@@ -75,15 +81,11 @@ void SafetensorsWriter::write(const fs::path& path) const {
   const uint64_t length = text.size();
   file.write(&length, sizeof length);
   file.write(text);
-  std::vector<std::byte> buffer;
   for (const Entry& entry : entries_) {
-    if (!entry.fill) {
+    if (entry.fill)
+      write_filled(entry, file);
+    else
       file.write(entry.data, entry.bytes);
-      continue;
-    }
-    buffer.resize(entry.bytes);
-    entry.fill(buffer);
-    file.write(buffer.data(), buffer.size());
   }
   file.commit();
 }

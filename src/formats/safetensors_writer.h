@@ -1,13 +1,13 @@
 // Writer of safetensors files: declare every tensor, then write() streams header and payloads into
-// one file that is either complete or absent. The bytes depend only on the set of tensors and
-// metadata, not on the order of declaration: wider dtypes first, then by name, so that every tensor
-// is aligned for its type; the data starts at a multiple of 64.
+// one file that is either complete or absent. The bytes depend only on the set of tensors, not on
+// the order of declaration: wider dtypes first, then by name, so that every tensor is aligned for
+// its type; the data starts at a multiple of 64. The metadata is {"format": "pt"}, which
+// transformers looks for.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <span>
 #include <string>
 #include <vector>
@@ -17,20 +17,18 @@
 
 namespace cllm {
 
-// Not thread-safe. Memory: the declarations, plus the largest tensor given as a fill function.
+// Not thread-safe. Memory: the declarations, plus 1 MiB if a tensor is given as a fill function.
 class SafetensorsWriter {
  public:
-  // Writes all of a tensor's bytes (row-major, little-endian) into its argument.
-  using Fill = std::function<void(std::span<std::byte>)>;
-
-  // Metadata starts as {"format": "pt"}, which transformers looks for.
-  void set_metadata(const std::string& key, const std::string& value);
+  // to = the bytes [first, first + to.size()) of a tensor (row-major, little-endian). The slices of
+  // a tensor are asked for in order, hold whole elements and at most 1 MiB; `to` is aligned for any
+  // element.
+  using Fill = std::function<void(size_t first, std::span<std::byte> to)>;
 
   // `data` is not owned and must stay valid until write() returns; it may be null for a tensor
   // without elements. Names are unique.
   void add(const std::string& name, DType dtype, std::vector<int64_t> shape, const void* data);
-  // The same for a tensor that is stored otherwise than it is kept, e.g. transposed: `fill` is
-  // called once per write().
+  // The same for a tensor that is stored otherwise than it is kept, e.g. transposed.
   void add(const std::string& name, DType dtype, std::vector<int64_t> shape, Fill fill);
 
   // Error (kRuntime), and no file, if it cannot be written, e.g. on a full disk.
@@ -47,8 +45,8 @@ class SafetensorsWriter {
   };
 
   void insert(Entry entry);
+  static void write_filled(const Entry& entry, AtomicFile& file);
 
-  std::map<std::string, std::string> metadata_ = {{"format", "pt"}};
   std::vector<Entry> entries_;  // in file order
 };
 

@@ -38,6 +38,8 @@ struct TileShape {
   }
 };
 
+// c (R rows, N vectors from (row, column) on) = or += the product over depth [begin, end). Longer
+// than a function should be: the sums stay in registers only if load, loop and store are one body.
 template <class V, int R, int N>
 void tile_strip(const TileProduct& t, int64_t row, int64_t column, int64_t begin, int64_t end) {
   using F = typename V::Float;

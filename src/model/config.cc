@@ -55,6 +55,11 @@ const std::vector<Preset>& presets() {
 }  // namespace
 
 void ModelConfig::list(FieldList& fields) {
+  list_sizes(fields);
+  list_kinds(fields);
+}
+
+void ModelConfig::list_sizes(FieldList& fields) {
   fields.add("vocabulary_size", vocabulary_size,
              {.help = "distinct tokens; 0 takes it from the tokenizer",
               .unit = "tokens",
@@ -77,6 +82,9 @@ void ModelConfig::list(FieldList& fields) {
              {.help = "hidden width of the MLP; 0 = 4 width, or 8/3 width for swiglu",
               .minimum = 0,
               .maximum = 1 << 18});
+}
+
+void ModelConfig::list_kinds(FieldList& fields) {
   fields.add("norm", norm, kNormNames, {.help = "normalisation of the residual stream"});
   fields.add("norm_epsilon", norm_epsilon,
              {.help = "added to the variance", .minimum = 0, .maximum = 1, .above_minimum = true});
@@ -90,7 +98,7 @@ void ModelConfig::list(FieldList& fields) {
   fields.add("logit_softcap", logit_softcap,
              {.help = "logits become cap * tanh(logit / cap); 0 = off", .minimum = 0});
   fields.add("zero_init_projections", zero_init_projections,
-             {.help = "projections back to the residual stream start at zero"});
+             {.help = "projections back to the residual stream and an untied head start at zero"});
   fields.add("init_deviation", init_deviation,
              {.help = "standard deviation of fresh weights", .minimum = 0, .above_minimum = true});
   fields.add("dropout", dropout,

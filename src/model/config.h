@@ -28,11 +28,12 @@ struct ModelConfig {
   PositionKind position = PositionKind::kLearned;
   double rotary_base = 10000;
   nn::MlpKind mlp = nn::MlpKind::kGelu;
-  bool bias = true;                    // of linears and LayerNorms
-  bool tied_head = true;               // the output head is the token embedding
-  bool qk_norm = false;                // RMS norm of every query and key head
-  double logit_softcap = 0;            // 0 = off
-  bool zero_init_projections = false;  // projections back to the residual stream start at zero
+  bool bias = true;          // of linears and LayerNorms
+  bool tied_head = true;     // the output head is the token embedding
+  bool qk_norm = false;      // RMS norm of every query and key head
+  double logit_softcap = 0;  // 0 = off
+  // Projections back to the residual stream start at zero, and so does a head of its own.
+  bool zero_init_projections = false;
   double init_deviation = 0.02;
   double dropout = 0;  // embeddings, attention probabilities, residual branches
 
@@ -45,6 +46,10 @@ struct ModelConfig {
 
   // Error (kUsage) that names the setting and the numbers if the parts do not fit together.
   void validate() const;
+
+ private:
+  void list_sizes(FieldList& fields);
+  void list_kinds(FieldList& fields);
 };
 
 // "demo", "nano", "baby", "gpt2", "llama-15m". Error (kUsage) with the names for an unknown one.

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "kernels/table.h"
 #include "ops/context.h"
 #include "threads/topology.h"
 

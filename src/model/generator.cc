@@ -58,6 +58,48 @@ class StopFilter {
   bool stopped_ = false;
 };
 
+// The way of a token's bytes to the sink: whole characters, then what is certain of them.
+class TextOut {
+ public:
+  TextOut(const std::vector<std::string>& stop, const TextSink& sink)
+      : filter_(stop), sink_(sink) {}
+
+  void add(std::string_view bytes) { emit(filter_.add(characters_.push(bytes))); }
+  // What was held back; nothing after a stop string or when the sink wants no more.
+  void finish() {
+    if (closed()) return;
+    emit(filter_.add(characters_.flush()));
+    emit(filter_.rest());
+  }
+  bool refused() const { return refused_; }
+  bool stopped() const { return filter_.stopped(); }
+  bool closed() const { return refused() || stopped(); }
+  const std::string& text() const { return text_; }
+
+ private:
+  void emit(const std::string& text) {
+    text_ += text;
+    if (!text.empty() && !sink_(text)) refused_ = true;
+  }
+
+  Utf8Streamer characters_;
+  StopFilter filter_;
+  const TextSink& sink_;
+  std::string text_;
+  bool refused_ = false;
+};
+
+std::vector<int32_t> prompt_tokens(const Tokenizer& tokenizer, std::string_view prompt) {
+  std::vector<int32_t> tokens;
+  tokenizer.encode_with_special_tokens(prompt, tokens);
+  if (tokens.empty()) tokens.push_back(std::max(tokenizer.end_of_text(), 0));
+  return tokens;
+}
+
+std::span<const int32_t> last_of(std::span<const int32_t> tokens, int64_t most) {
+  return tokens.last(std::min(tokens.size(), static_cast<size_t>(most)));
+}
+
 }  // namespace
 
 Generator::Generator(const Transformer& model, const ops::Context& context, const float* weights)
@@ -75,8 +117,13 @@ Generator::Generator(const Transformer& model, const ops::Context& context, cons
   cache_.values = cache_memory_.data() + half;
 }
 
-int64_t Generator::memory_bytes() const {
-  return session_.arena_bytes() + cache_memory_.bytes();
+int64_t Generator::plan_bytes(const Transformer& model, const ops::Context& context) {
+  const ModelConfig& config = model.config();
+  const Planner plan = Session::plan_only(
+      model, context, inference_shape(model, std::min(kPromptChunk, config.context_length)));
+  const int64_t cache =
+      2 * config.layers * config.context_length * config.kv_head_count() * config.head_width();
+  return (plan.arena_floats() + cache) * static_cast<int64_t>(sizeof(float));
 }
 
 std::span<float> Generator::feed(std::span<const int32_t> tokens) {
@@ -89,58 +136,43 @@ std::span<float> Generator::feed(std::span<const int32_t> tokens) {
   return logits;
 }
 
-std::span<float> Generator::read_again(std::span<const int32_t> history) {
+std::span<float> Generator::feed_last(std::span<const int32_t> history) {
+  if (cache_.length < cache_.capacity) return feed(history.last(1));
   cache_.length = 0;
-  return feed(
-      history.last(std::min(history.size(), static_cast<size_t>((cache_.capacity + 1) / 2))));
+  return feed(last_of(history, (cache_.capacity + 1) / 2));
 }
 
 Generation Generator::generate(const Tokenizer& tokenizer, std::string_view prompt,
                                const GenerationOptions& options, const TextSink& sink) {
   Generation result;
-  std::vector<int32_t> history;
-  tokenizer.encode_with_special_tokens(prompt, history);
-  if (history.empty()) history.push_back(std::max(tokenizer.end_of_text(), 0));
+  std::vector<int32_t> history = prompt_tokens(tokenizer, prompt);
   result.prompt_tokens = static_cast<int64_t>(history.size());
-
   const double start = steady_seconds();
   cache_.length = 0;
-  std::span<float> logits = feed(std::span<const int32_t>(history).last(
-      std::min(history.size(), static_cast<size_t>(cache_.capacity))));
+  std::span<float> logits = feed(last_of(history, cache_.capacity));
   const double prompt_end = steady_seconds();
   result.prompt_seconds = prompt_end - start;
 
+  const auto vocabulary = static_cast<size_t>(tokenizer.vocabulary_size());
   Sampler sampler(options.sampling, model_.config().vocabulary_size);
-  Utf8Streamer characters;
-  StopFilter filter(options.stop);
-  const auto emit = [&](const std::string& text) {
-    result.text += text;
-    return text.empty() || sink(text);
-  };
-  bool open = true;
-  while (open && result.tokens < options.max_tokens) {
-    const int32_t token =
-        sampler.next(logits.first(static_cast<size_t>(tokenizer.vocabulary_size())), history);
+  TextOut out(options.stop, sink);
+  while (result.tokens < options.max_tokens) {
+    if (result.tokens > 0) logits = feed_last(history);
+    const int32_t token = sampler.next(logits.first(vocabulary), history);
     ++result.tokens;
     if (token == tokenizer.end_of_text()) {
       result.reason = StopReason::kEndToken;
       break;
     }
     history.push_back(token);
-    open = emit(filter.add(characters.push(tokenizer.bytes_of(token))));
-    if (filter.stopped()) {
-      result.reason = StopReason::kStopString;
+    out.add(tokenizer.bytes_of(token));
+    if (out.closed()) {
+      result.reason = out.refused() ? StopReason::kInterrupted : StopReason::kStopString;
       break;
     }
-    if (result.tokens == options.max_tokens) break;
-    logits = cache_.length < cache_.capacity ? feed(std::span<const int32_t>(&history.back(), 1))
-                                             : read_again(history);
   }
-  if (!open) result.reason = StopReason::kInterrupted;
-  if (open && !filter.stopped()) {
-    emit(filter.add(characters.flush()));
-    emit(filter.rest());
-  }
+  out.finish();
+  result.text = out.text();
   result.seconds = steady_seconds() - prompt_end;
   return result;
 }

@@ -42,8 +42,8 @@ class Generator {
  public:
   Generator(const Transformer& model, const ops::Context& context, const float* weights);
 
-  // Bytes of cache and activations.
-  int64_t memory_bytes() const;
+  // Bytes of cache and activations that a Generator takes, from shapes alone.
+  static int64_t plan_bytes(const Transformer& model, const ops::Context& context);
 
   // An empty prompt starts from the end-of-text token (or token 0 without one). A prompt longer
   // than the context keeps its last tokens. When the context is full, generation goes on with its
@@ -52,9 +52,11 @@ class Generator {
                       const GenerationOptions& options, const TextSink& sink);
 
  private:
-  // Feeds tokens, making room first; returns the logits after the last.
+  // Feeds tokens, for which the cache must have room; returns the logits after the last.
   std::span<float> feed(std::span<const int32_t> tokens);
-  std::span<float> read_again(std::span<const int32_t> history);
+  // Feeds the last token of the history; if the cache is full, it is emptied and the last half
+  // context of the history is read again.
+  std::span<float> feed_last(std::span<const int32_t> history);
 
   const Transformer& model_;
   const float* weights_;

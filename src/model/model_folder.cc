@@ -84,8 +84,9 @@ void save_model(const fs::path& folder, const Transformer& model, const float* w
   SafetensorsWriter writer;
   for (const StoredPiece& piece : stored_pieces(model)) {
     writer.add(piece.name, DType::kF32, piece.shape,
-               [&model, weights, piece](std::span<std::byte> to) {
-                 copy_to_stored(model, piece, weights, reinterpret_cast<float*>(to.data()));
+               [&model, weights, piece](size_t first, std::span<std::byte> to) {
+                 copy_to_stored(model, piece, weights, static_cast<int64_t>(first / sizeof(float)),
+                                {reinterpret_cast<float*>(to.data()), to.size() / sizeof(float)});
                });
   }
   writer.write(folder / "model.safetensors");

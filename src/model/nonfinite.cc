@@ -56,15 +56,26 @@ std::string Session::first_nonfinite(const Batch& batch, const float* weights, D
     const nn::AttentionOptions attention = model_.blocks()[layer].options().attention;
     check(plan.attention_input, run.rows() * C);
     check(plan.attention.qkv, run.rows() * (attention.H + 2 * attention.K) * attention.D);
+    check(plan.attention.qk, run.rows() * (attention.H + attention.K) * attention.D);
     check(plan.attention.heads, run.rows() * attention.H * attention.D);
     check(plan.middle, run.rows() * C);
     check(plan.mlp_input, run.rows() * C);
-    check(plan.mlp.activation, run.rows() * model_.config().mlp_hidden());
+    const nn::MlpOptions mlp = model_.blocks()[layer].options().mlp;
+    check(plan.mlp.hidden, run.rows() * (mlp.kind == nn::MlpKind::kSwiglu ? 2 : 1) * mlp.F);
+    check(plan.mlp.activation, run.rows() * mlp.F);
     check(plan.output, run.rows() * C);
   }
   if (!bad.empty()) return bad;
   final_norm(run);
   check(slots_.final, run.rows() * C);
+  const int64_t V = model_.config().vocabulary_size;
+  const int64_t slice = planner_.entries()[static_cast<size_t>(slots_.logits.index)].floats / V;
+  for (int64_t begin = 0; bad.empty() && begin < run.rows(); begin += slice) {
+    const int64_t rows = std::min(slice, run.rows() - begin);
+    model_.head().forward(run, slots_.scratch, rows, run.at(slots_.final) + begin * C,
+                          run.at(slots_.logits));
+    check(slots_.logits, rows * V);
+  }
   if (!bad.empty()) return bad;
   clear_gradients(gradients);
   if (!std::isfinite(head_loss(run, batch.targets, 1.0f / static_cast<float>(run.rows()))))

@@ -35,22 +35,36 @@ int64_t reduction_floats(const Transformer& model, int64_t N) {
 
 Session::Slots Session::make_plan(const Transformer& model, const ops::Context& context,
                                   const nn::PlanShape& shape, Planner& planner) {
-  const int64_t N = shape.rows(), width = N * model.config().width;
+  const ModelConfig& config = model.config();
+  CHECK_MSG(config.position != PositionKind::kLearned || shape.S <= config.context_length,
+            "S={} but {} learned positions", shape.S, config.context_length);
   Slots slots;
+  plan_permanent(model, context, shape, planner, slots);
+  plan_forward(model, shape, planner, slots);
+  if (shape.training) plan_backward(model, shape, planner, slots);
+  return slots;
+}
+
+void Session::plan_permanent(const Transformer& model, const ops::Context& context,
+                             const nn::PlanShape& shape, Planner& planner, Slots& slots) {
   slots.scratch.gemm =
       planner.declare_permanent("scratch.gemm", static_cast<int64_t>(ops::gemm_scratch(context)));
   slots.scratch.attention = planner.declare_permanent(
       "scratch.attention", model.blocks().front().attention_floats(context, shape));
   if (shape.training)
     slots.scratch.reduction =
-        planner.declare_permanent("scratch.reduction", reduction_floats(model, N));
+        planner.declare_permanent("scratch.reduction", reduction_floats(model, shape.rows()));
   if (model.config().position == PositionKind::kRotary) {
     const int64_t floats = shape.S * model.config().head_width() / 2;
     slots.rotary_cosine = planner.declare_permanent("rotary.cosine", floats);
     slots.rotary_sine = planner.declare_permanent("rotary.sine", floats);
   }
-  slots.losses = planner.declare_permanent("losses", N);
+  slots.losses = planner.declare_permanent("losses", shape.rows());
+}
 
+void Session::plan_forward(const Transformer& model, const nn::PlanShape& shape, Planner& planner,
+                           Slots& slots) {
+  const int64_t N = shape.rows(), width = N * model.config().width;
   slots.embedded = planner.declare("embedded", width);
   planner.advance();
   Slot stream = slots.embedded;
@@ -64,19 +78,21 @@ Session::Slots Session::make_plan(const Transformer& model, const ops::Context& 
   planner.advance();
   planner.touch(slots.final);
   slots.logits = planner.declare("logits", head_rows(model, N) * model.config().vocabulary_size);
-  if (!shape.training) return slots;
+}
 
+void Session::plan_backward(const Transformer& model, const nn::PlanShape& shape, Planner& planner,
+                            Slots& slots) {
+  const int64_t width = shape.rows() * model.config().width;
   slots.dfinal = planner.declare("dfinal", width);
   planner.advance();
   planner.touch(slots.dfinal);
-  planner.touch(stream);
+  planner.touch(slots.blocks.back().output);
   model.final_norm().touch(planner, slots.final_norm);
   slots.dx = planner.declare("dx", width);
   planner.advance();
   for (size_t layer = model.blocks().size(); layer-- > 0;)
     model.blocks()[layer].plan_backward(planner, shape, slots.dx, slots.blocks[layer]);
   planner.touch(slots.dx);
-  return slots;
 }
 
 Planner Session::plan_only(const Transformer& model, const ops::Context& context,
@@ -122,7 +138,9 @@ nn::Run Session::make_run(int64_t B, int64_t T, const float* weights) {
 }
 
 void Session::embed(const nn::Run& run, const int32_t* tokens) {
-  const int64_t C = model_.config().width;
+  const int64_t C = model_.config().width, V = model_.config().vocabulary_size;
+  for (int64_t n = 0; n < run.rows(); ++n)
+    CHECK_MSG(tokens[n] >= 0 && tokens[n] < V, "tokens[{}]={} V={}", n, tokens[n], V);
   const Parameter* positions = model_.position_table();
   const float* position_rows =
       positions == nullptr ? nullptr : run.weights + positions->offset + run.first_position() * C;
@@ -228,6 +246,7 @@ void Session::logits(std::span<const int32_t> tokens, const float* weights, floa
 std::span<float> Session::extend(std::span<const int32_t> tokens, const float* weights,
                                  nn::KvCache& cache) {
   const auto T = static_cast<int64_t>(tokens.size());
+  CHECK_MSG(cache.capacity <= shape_.S, "capacity {}, planned {}", cache.capacity, shape_.S);
   nn::Run run = make_run(1, T, weights);
   run.cache = &cache;
   embed(run, tokens.data());

@@ -15,8 +15,8 @@
 
 namespace cllm {
 
-// A batch of B sequences of T tokens, row-major [B, T]. targets[n] is the token after tokens[n], -1
-// = not counted.
+// A batch of B sequences of T tokens in [0, V), row-major [B, T]. targets[n] is the token after
+// tokens[n], -1 = not counted.
 struct Batch {
   const int32_t* tokens = nullptr;
   const int32_t* targets = nullptr;
@@ -35,7 +35,8 @@ class Session {
   static Planner plan_only(const Transformer& model, const ops::Context& context,
                            const nn::PlanShape& shape);
 
-  // Error (kMemory) if the arena cannot be had.
+  // shape.S at most the model's context if its positions are learned. Error (kMemory) if the arena
+  // cannot be had.
   Session(const Transformer& model, const ops::Context& context, const nn::PlanShape& shape);
 
   const nn::PlanShape& shape() const { return shape_; }
@@ -79,6 +80,12 @@ class Session {
 
   static Slots make_plan(const Transformer& model, const ops::Context& context,
                          const nn::PlanShape& shape, Planner& planner);
+  static void plan_permanent(const Transformer& model, const ops::Context& context,
+                             const nn::PlanShape& shape, Planner& planner, Slots& slots);
+  static void plan_forward(const Transformer& model, const nn::PlanShape& shape, Planner& planner,
+                           Slots& slots);
+  static void plan_backward(const Transformer& model, const nn::PlanShape& shape, Planner& planner,
+                            Slots& slots);
   void make_rotary_tables();
   nn::Run make_run(int64_t B, int64_t T, const float* weights);
   void embed(const nn::Run& run, const int32_t* tokens);

@@ -1,5 +1,6 @@
 #include "model/stored_names.h"
 
+#include <algorithm>
 #include <string_view>
 
 #include "base/check.h"
@@ -122,13 +123,9 @@ void add_llama(const ModelConfig& config, const Parameter& parameter, int32_t in
   }
 }
 
-// Element (row, column) of our layout at [row * columns + column], of the file's at the transpose.
-template <class Move>
-void for_each_element(const StoredPiece& piece, Move move) {
-  for (int64_t row = 0; row < piece.rows; ++row)
-    for (int64_t column = 0; column < piece.columns; ++column)
-      move(row * piece.columns + column,
-           piece.transposed ? column * piece.rows + row : row * piece.columns + column);
+// Where the piece begins in an arena.
+int64_t offset_of(const Transformer& model, const StoredPiece& piece) {
+  return model.parameters().at(piece.parameter).offset + piece.first_row * piece.columns;
 }
 
 }  // namespace
@@ -162,17 +159,29 @@ std::vector<StoredPiece> stored_pieces(const Transformer& model) {
 }
 
 void copy_to_stored(const Transformer& model, const StoredPiece& piece, const float* arena,
-                    float* to) {
-  const float* from =
-      arena + model.parameters().at(piece.parameter).offset + piece.first_row * piece.columns;
-  for_each_element(piece, [&](int64_t ours, int64_t theirs) { to[theirs] = from[ours]; });
+                    int64_t first, std::span<float> to) {
+  const float* from = arena + offset_of(model, piece);
+  if (!piece.transposed) {
+    std::copy_n(from + first, to.size(), to.begin());
+    return;
+  }
+  int64_t column = first / piece.rows, row = first % piece.rows;
+  for (float& value : to) {
+    value = from[row * piece.columns + column];
+    if (++row == piece.rows) {
+      row = 0;
+      ++column;
+    }
+  }
 }
 
 void copy_from_stored(const Transformer& model, const StoredPiece& piece, const float* from,
                       float* arena) {
-  float* to =
-      arena + model.parameters().at(piece.parameter).offset + piece.first_row * piece.columns;
-  for_each_element(piece, [&](int64_t ours, int64_t theirs) { to[ours] = from[theirs]; });
+  float* to = arena + offset_of(model, piece);
+  for (int64_t row = 0; row < piece.rows; ++row)
+    for (int64_t column = 0; column < piece.columns; ++column)
+      to[row * piece.columns + column] =
+          from[piece.transposed ? column * piece.rows + row : row * piece.columns + column];
 }
 
 }  // namespace cllm

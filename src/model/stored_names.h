@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -31,10 +32,10 @@ struct StoredPiece {
 // Every stored tensor of the model, in the order of the parameters.
 std::vector<StoredPiece> stored_pieces(const Transformer& model);
 
-// to [piece elements] = the piece of an arena, in file layout.
+// to = the elements [first, first + to.size()) of the piece of an arena, in file layout.
 void copy_to_stored(const Transformer& model, const StoredPiece& piece, const float* arena,
-                    float* to);
-// The inverse: the piece of the arena = from.
+                    int64_t first, std::span<float> to);
+// The inverse, of all elements: the piece of the arena = from.
 void copy_from_stored(const Transformer& model, const StoredPiece& piece, const float* from,
                       float* arena);
 

@@ -48,7 +48,7 @@ void column_sum(const Context& context, int64_t N, int64_t C, const float* x, in
 }
 
 int64_t column_sum_scratch(int64_t N, int64_t C) {
-  return RowBlocks(N).blocks * C;
+  return most_row_blocks(N) * C;
 }
 
 void dropout(const Context& context, int64_t count, float p, DropoutKey key, const float* x,

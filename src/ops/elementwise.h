@@ -18,7 +18,7 @@ void add(const Context& context, int64_t count, const float* a, const float* b, 
 void accumulate(const Context& context, int64_t count, const float* x, float* out);
 
 // out [C] += the column sums of x [N, C] (bias gradient), rows stride apart, in a fixed tree of row
-// blocks. scratch: column_sum_scratch(N, C) floats.
+// blocks. scratch: column_sum_scratch(N, C) floats, which is enough for fewer rows too.
 void column_sum(const Context& context, int64_t N, int64_t C, const float* x, int64_t stride,
                 float* out, float* scratch);
 int64_t column_sum_scratch(int64_t N, int64_t C);

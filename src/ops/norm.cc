@@ -81,7 +81,7 @@ void rms_norm_backward(const Context& context, int64_t N, int64_t C, const float
 }
 
 size_t norm_scratch(int64_t N, int64_t C) {
-  return static_cast<size_t>(RowBlocks(N).blocks * 2 * C);
+  return static_cast<size_t>(most_row_blocks(N) * 2 * C);
 }
 
 }  // namespace cllm::ops

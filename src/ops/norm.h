@@ -31,8 +31,8 @@ void rms_norm_backward(const Context& context, int64_t N, int64_t C, const float
                        int64_t dy_stride, float* dx, int64_t dx_stride, bool accumulate,
                        float* dgain, float* scratch);
 
-// Floats of scratch for the backward passes: partial sums of the gain and bias gradients, one pair
-// of rows per block of rows; the number of blocks depends on N only.
+// Floats of scratch for the backward passes of N rows or fewer: partial sums of the gain and bias
+// gradients, one pair of rows per block of rows.
 size_t norm_scratch(int64_t N, int64_t C);
 
 }  // namespace cllm::ops

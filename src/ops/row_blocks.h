@@ -27,6 +27,12 @@ struct RowBlocks {
   int64_t end(int64_t block) const { return std::min(rows, begin(block) + block_rows); }
 };
 
+// An upper bound of RowBlocks(n).blocks for every n <= N, for scratch that a smaller call uses too.
+// RowBlocks itself is no such bound: 1025 rows make 61 blocks, 984 rows make 62.
+inline int64_t most_row_blocks(int64_t N) {
+  return std::min(kMaxRowBlocks, (N + kLeastRows - 1) / kLeastRows);
+}
+
 // out [C] += the sum of the partial rows [blocks, C], stride apart, in order; the first partial row
 // is overwritten. Threaded over columns.
 void add_partial_rows(const Context& context, int64_t blocks, int64_t C, float* partial,

@@ -32,9 +32,10 @@ void for_each_piece(ThreadPool& pool, std::span<const ParameterSpan> spans, Body
 
 }  // namespace
 
-void adamw_step(const Context& context, const AdamW& options, std::span<const ParameterSpan> spans,
-                int64_t step, double learning_rate, float gradient_scale, const float* gradients,
-                float* weights, float* first_moment, float* second_moment) {
+void adamw_step(const ops::Context& context, const AdamW& options,
+                std::span<const ParameterSpan> spans, int64_t step, double learning_rate,
+                float gradient_scale, const float* gradients, float* weights, float* first_moment,
+                float* second_moment) {
   CHECK_MSG(step >= 1, "step={}", step);
   const double first_correction = 1 - std::pow(options.beta1, static_cast<double>(step));
   const double second_correction = 1 - std::pow(options.beta2, static_cast<double>(step));
@@ -53,7 +54,7 @@ void adamw_step(const Context& context, const AdamW& options, std::span<const Pa
   });
 }
 
-void sgd_step(const Context& context, const Sgd& options, std::span<const ParameterSpan> spans,
+void sgd_step(const ops::Context& context, const Sgd& options, std::span<const ParameterSpan> spans,
               double learning_rate, float gradient_scale, const float* gradients, float* weights,
               float* velocity) {
   kernels::SgdUpdate plain = {};
@@ -72,7 +73,7 @@ int64_t norm_partials(int64_t count) {
   return (count + kNormChunk - 1) / kNormChunk;
 }
 
-double gradient_norm(const Context& context, int64_t count, const float* gradients,
+double gradient_norm(const ops::Context& context, int64_t count, const float* gradients,
                      double* partial) {
   const int64_t chunks = norm_partials(count);
   context.pool.parallel_for(chunks, [&](int64_t chunk, int) {

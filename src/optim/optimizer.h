@@ -5,15 +5,9 @@
 #include <cstdint>
 #include <span>
 
-#include "kernels/table.h"
-#include "threads/pool.h"
+#include "ops/context.h"
 
 namespace cllm::optim {
-
-struct Context {
-  ThreadPool& pool;
-  const kernels::Table& kernels;
-};
 
 // A run of parameters in the arena that share their weight decay. Spans are disjoint and ascending.
 struct ParameterSpan {
@@ -32,9 +26,10 @@ struct AdamW {  // Loshchilov & Hutter, "Decoupled weight decay regularization",
 // learning_rate * weight_decay * w on spans that decay, before the update, as PyTorch does. Within
 // rounding of torch.optim.AdamW. Threads over fixed chunks; elements outside the spans are
 // untouched.
-void adamw_step(const Context& context, const AdamW& options, std::span<const ParameterSpan> spans,
-                int64_t step, double learning_rate, float gradient_scale, const float* gradients,
-                float* weights, float* first_moment, float* second_moment);
+void adamw_step(const ops::Context& context, const AdamW& options,
+                std::span<const ParameterSpan> spans, int64_t step, double learning_rate,
+                float gradient_scale, const float* gradients, float* weights, float* first_moment,
+                float* second_moment);
 
 struct Sgd {
   double momentum = 0.9, weight_decay = 0.0;
@@ -42,7 +37,7 @@ struct Sgd {
 
 // velocity = momentum * velocity + g; w -= learning_rate * (velocity + weight_decay * w on spans
 // that decay).
-void sgd_step(const Context& context, const Sgd& options, std::span<const ParameterSpan> spans,
+void sgd_step(const ops::Context& context, const Sgd& options, std::span<const ParameterSpan> spans,
               double learning_rate, float gradient_scale, const float* gradients, float* weights,
               float* velocity);
 
@@ -51,7 +46,7 @@ void sgd_step(const Context& context, const Sgd& options, std::span<const Parame
 // NaN, infinity or a magnitude above 1e19 anywhere gives a non-finite norm.
 inline constexpr int64_t kNormChunk = 16384;
 int64_t norm_partials(int64_t count);
-double gradient_norm(const Context& context, int64_t count, const float* gradients,
+double gradient_norm(const ops::Context& context, int64_t count, const float* gradients,
                      double* partial);
 
 // Factor that clips a gradient of this norm to max_norm: min(1, max_norm / norm); 1 if max_norm <=

@@ -10,9 +10,9 @@
 #include <fstream>
 #include <optional>
 #include <set>
-#include <sstream>
 #include <vector>
 
+#include "base/cgroup.h"
 #include "base/error.h"
 
 namespace cllm {
@@ -47,57 +47,8 @@ int physical_cores(const std::vector<int>& cpus) {
   return static_cast<int>(siblings.size());
 }
 
-// The mount-relative path of this process in a cgroup hierarchy; `controller` is "" for v2.
-std::optional<std::string> cgroup_path(const std::string& controller) {
-  std::ifstream file("/proc/self/cgroup");
-  for (std::string line; std::getline(file, line);) {
-    const size_t first = line.find(':');
-    const size_t second = line.find(':', first + 1);
-    if (first == std::string::npos || second == std::string::npos) continue;
-    std::stringstream names(line.substr(first + 1, second - first - 1));
-    if (controller.empty() && names.str().empty()) return line.substr(second + 1);
-    for (std::string name; std::getline(names, name, ',');)
-      if (!controller.empty() && name == controller) return line.substr(second + 1);
-  }
-  return std::nullopt;
-}
-
-// Calls read(folder) for the cgroup's folder and all its parents up to the mount point; returns the
-// smallest.
-template <class Read>
-std::optional<double> smallest_quota(std::string path, const std::string& mount, Read read) {
-  std::optional<double> smallest;
-  for (;;) {
-    const std::optional<double> quota = read(mount + path);
-    if (quota && (!smallest || *quota < *smallest)) smallest = quota;
-    if (path.empty() || path == "/") return smallest;
-    path.resize(path.rfind('/'));
-  }
-}
-
-std::optional<double> quota_v2(const std::string& folder) {
-  std::stringstream line(first_line(folder + "/cpu.max"));
-  double quota = 0, period = 0;
-  if (line >> quota >> period && period > 0) return quota / period;
-  return std::nullopt;  // "max 100000", or no such file
-}
-
-std::optional<double> quota_v1(const std::string& folder) {
-  double quota = 0, period = 0;
-  std::stringstream quota_line(first_line(folder + "/cpu.cfs_quota_us"));
-  std::stringstream period_line(first_line(folder + "/cpu.cfs_period_us"));
-  if (quota_line >> quota && period_line >> period && quota > 0 && period > 0)
-    return quota / period;
-  return std::nullopt;
-}
-
-std::optional<double> cgroup_quota() {
-  if (const auto path = cgroup_path(""))
-    if (const auto quota = smallest_quota(*path, "/sys/fs/cgroup", quota_v2)) return quota;
-  if (const auto path = cgroup_path("cpu"))
-    return smallest_quota(*path, "/sys/fs/cgroup/cpu", quota_v1);
-  return std::nullopt;
-}
+// The most that the environment may ask for, as the settings say it.
+constexpr int kMostThreads = 1024;
 
 std::optional<int> environment_threads(const char* name) {
   const char* value = std::getenv(name);
@@ -110,6 +61,10 @@ std::optional<int> environment_threads(const char* name) {
   if (error != std::errc{} || !complete || threads < 1)
     throw Error(ErrorKind::kUsage, name, fmt::format("'{}' is not a positive number", text),
                 "unset it or give a number of threads");
+  if (threads > kMostThreads)
+    throw Error(ErrorKind::kUsage, name,
+                fmt::format("{} is more than {} threads", threads, kMostThreads),
+                "unset it or give a number of threads");
   return threads;
 }
 
@@ -121,7 +76,7 @@ ThreadBudget choose_threads(int requested) {
                 "give a number of threads, or 0 to choose");
   const std::vector<int> cpus = affinity_cores();
   const int cores = physical_cores(cpus);
-  const std::optional<double> quota = cgroup_quota();
+  const std::optional<double> quota = cgroup_processors();
   const int limit =
       quota ? std::max(1, std::min(cores, static_cast<int>(std::floor(*quota)))) : cores;
   const std::string machine =

@@ -17,7 +17,7 @@ namespace {
 using Json = nlohmann::json;
 using OrderedJson = nlohmann::ordered_json;
 
-constexpr int kStateVersion = 1;
+constexpr int kStateVersion = 2;
 
 std::string tensor_name(const NamedArena& arena, const Parameter& parameter) {
   return arena.name + "." + parameter.name;
@@ -58,7 +58,9 @@ OrderedJson state_json(const TrainingState& state) {
            std::isfinite(state.best_loss) ? OrderedJson(state.best_loss) : OrderedJson(nullptr)},
           {"best_step", state.best_step},
           {"evaluations_since_best", state.evaluations_since_best},
-          {"stopped_early", state.stopped_early}};
+          {"stopped_early", state.stopped_early},
+          {"evaluation_owed", state.evaluation_owed},
+          {"sample_owed", state.sample_owed}};
 }
 
 // The step of "step-000500"; none for other names.
@@ -72,31 +74,6 @@ std::optional<int64_t> step_of(const fs::path& folder) {
     step = 10 * step + (c - '0');
   }
   return step;
-}
-
-TrainingState read_state(const fs::path& path) {
-  try {
-    const Json json = Json::parse(read_file(path));
-    if (json.at("version") != kStateVersion)
-      throw Error(ErrorKind::kData, path.string(), "was written by another version of cllm",
-                  "continue with that version, or start a new run from this model");
-    TrainingState state;
-    state.step = json.at("step");
-    state.micro_steps = json.at("micro_steps");
-    state.tokens = json.at("tokens");
-    state.loader.epoch = json.at("loader").at("epoch");
-    state.loader.window = json.at("loader").at("window");
-    if (!json.at("best_loss").is_null()) state.best_loss = json.at("best_loss");
-    state.best_step = json.at("best_step");
-    state.evaluations_since_best = json.at("evaluations_since_best");
-    state.stopped_early = json.at("stopped_early");
-    if (step_of(path.parent_path()) != state.step || state.micro_steps < 0 || state.tokens < 0)
-      throw Error(ErrorKind::kData, path.string(), "does not belong to this checkpoint",
-                  "remove the checkpoint, then resume from another one");
-    return state;
-  } catch (const Json::exception& error) {
-    throw Error(ErrorKind::kData, path.string(), "is damaged", "resume from another checkpoint");
-  }
 }
 
 uint64_t file_hash(const fs::path& path) {
@@ -227,10 +204,38 @@ fs::path find_good_checkpoint(const RunFolder& run, Log& log) {
               "start again with `cllm train ... --overwrite`");
 }
 
+TrainingState read_state(const fs::path& folder) {
+  const fs::path path = folder / "state.json";
+  try {
+    const Json json = Json::parse(read_file(path));
+    if (json.at("version") != kStateVersion)
+      throw Error(ErrorKind::kData, path.string(), "was written by another version of cllm",
+                  "continue with that version, or start a new run from this model");
+    TrainingState state;
+    state.step = json.at("step");
+    state.micro_steps = json.at("micro_steps");
+    state.tokens = json.at("tokens");
+    state.loader.epoch = json.at("loader").at("epoch");
+    state.loader.window = json.at("loader").at("window");
+    if (!json.at("best_loss").is_null()) state.best_loss = json.at("best_loss");
+    state.best_step = json.at("best_step");
+    state.evaluations_since_best = json.at("evaluations_since_best");
+    state.stopped_early = json.at("stopped_early");
+    state.evaluation_owed = json.at("evaluation_owed");
+    state.sample_owed = json.at("sample_owed");
+    if (step_of(folder) != state.step || state.micro_steps < 0 || state.tokens < 0)
+      throw Error(ErrorKind::kData, path.string(), "does not belong to this checkpoint",
+                  "remove the checkpoint, then resume from another one");
+    return state;
+  } catch (const Json::exception& error) {
+    throw Error(ErrorKind::kData, path.string(), "is damaged", "resume from another checkpoint");
+  }
+}
+
 TrainingState load_checkpoint(const fs::path& folder, const CheckpointContents& contents) {
   load_weights(folder, contents.model, contents.weights);
   read_moments(folder / "optimizer.safetensors", contents);
-  return read_state(folder / "state.json");
+  return read_state(folder);
 }
 
 fs::path resolve_model_folder(const fs::path& argument, Log& log) {

@@ -26,6 +26,8 @@ struct TrainingState {
   int64_t best_step = -1;
   int64_t evaluations_since_best = 0;
   bool stopped_early = false;
+  // What is due at this step and was given up for a stop: a run that goes on does it first.
+  bool evaluation_owed = false, sample_owed = false;
 };
 
 // Arenas of the optimizer by name ("first_moment", ...), laid out like the weights.
@@ -57,6 +59,9 @@ bool had_checkpoint(const RunFolder& run);
 // The newest checkpoint of the run that passes verify_checkpoint; damaged ones are reported through
 // `log` and passed over. Error (kData) if there is none.
 fs::path find_good_checkpoint(const RunFolder& run, Log& log);
+
+// The state in a checkpoint that was verified. Error (kData).
+TrainingState read_state(const fs::path& folder);
 
 // contents.weights and moments = the checkpoint's; returns the state. The folder must be verified.
 TrainingState load_checkpoint(const fs::path& folder, const CheckpointContents& contents);

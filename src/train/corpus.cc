@@ -10,6 +10,7 @@
 #include "data/story.h"
 #include "text/bpe_trainer.h"
 #include "text/char_vocabulary.h"
+#include "train/interrupted.h"
 
 namespace cllm {
 namespace {
@@ -248,8 +249,7 @@ class Maker {
 
   void check_interrupt() const {
     if (interrupted_ && interrupted_())
-      throw Error(ErrorKind::kRuntime, "", "interrupted while reading the text",
-                  "nothing was kept; start again");
+      throw Interrupted("interrupted while reading the text", "nothing was kept; start again");
   }
 
   const RunSettings& settings_;

@@ -24,9 +24,9 @@ struct Corpus {
 
 // Builds or loads the tokenizer, tokenises the texts into folder/train and folder/validation, and
 // splits them. `folder` exists and is empty. Standard input is kept in it as input.txt, the
-// built-in corpus as stories-*.txt. Error (kData) for texts that are missing, empty or unreadable;
-// kUsage for settings that do not go together. interrupted() is asked now and then; true ends the
-// work with an Error (kRuntime).
+// built-in corpus as stories-{train,validation}.jsonl. Error (kData) for texts that are missing,
+// empty or unreadable; kUsage for settings that do not go together. interrupted() is asked now and
+// then; true ends the work with Interrupted (train/interrupted.h).
 Corpus make_corpus(const RunSettings& settings, const fs::path& folder, Log& log,
                    const std::function<bool()>& interrupted);
 

@@ -149,13 +149,17 @@ optim::Schedule RunSettings::learning_rate_schedule() const {
           .wsd_decay_share = schedule.decay_share};
 }
 
-void RunSettings::validate() const {
+void RunSettings::validate_training() const {
   if (schedule.lr_scheduler != optim::ScheduleKind::kConstant &&
       schedule.min_learning_rate > optimizer.learning_rate)
     throw Error(ErrorKind::kUsage, "schedule.min_learning_rate",
                 fmt::format("{} is above optimizer.learning_rate = {}", schedule.min_learning_rate,
                             optimizer.learning_rate),
                 "lower it or raise the peak");
+}
+
+void RunSettings::validate() const {
+  validate_training();
   if (data.stories > 0 && !(data.train.empty() && data.validation.empty()))
     throw Error(ErrorKind::kUsage, "data.stories",
                 "the built-in corpus cannot be mixed with other texts",

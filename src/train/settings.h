@@ -96,7 +96,8 @@ struct RunSettings {
   void bind(SettingsBinder& binder);
   // The schedule in the optimizer's terms.
   optim::Schedule learning_rate_schedule() const;
-  // Error (kUsage) for combinations that mean nothing.
+  // Error (kUsage) for combinations that mean nothing; the first asks nothing of `data`.
+  void validate_training() const;
   void validate() const;
 };
 

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "model/generator.h"
 
 namespace cllm {
 namespace {
@@ -29,6 +30,11 @@ std::vector<optim::ParameterSpan> parameter_spans(const ParameterTable& table) {
   return spans;
 }
 
+// A NaN has a sign that means nothing.
+std::string number(double value) {
+  return std::isnan(value) ? "nan" : fmt::format("{}", value);
+}
+
 }  // namespace
 
 MemoryPlan plan_memory(const Transformer& model, const RunSettings& settings,
@@ -38,7 +44,8 @@ MemoryPlan plan_memory(const Transformer& model, const RunSettings& settings,
   return {.weights = arena,
           .gradients = arena,
           .moments = uses_second_moment(settings) ? 2 * arena : arena,
-          .activations = plan.arena_floats() * static_cast<int64_t>(sizeof(float))};
+          .activations = plan.arena_floats() * static_cast<int64_t>(sizeof(float)),
+          .sampling = settings.sample.every > 0 ? Generator::plan_bytes(model, context) : 0};
 }
 
 Evaluation evaluate(Session& session, const float* weights, const EvalWindows& windows,
@@ -92,35 +99,38 @@ int64_t Trainer::tokens_per_step() const {
   return settings_.train.gradient_accumulation_steps * static_cast<int64_t>(tokens_.size());
 }
 
+// The next batch with its dropout key; counts it.
+Trainer::MicroBatch Trainer::next_batch() {
+  loader_.next(tokens_.data(), targets_.data());
+  return {
+      {tokens_.data(), targets_.data(), settings_.train.batch_size, model_.config().context_length},
+      {static_cast<uint64_t>(settings_.train.seed), static_cast<uint64_t>(state_.micro_steps++)}};
+}
+
 // Mean loss of the step; gradients_ = its gradient.
 double Trainer::accumulate_gradients() {
   session_.clear_gradients(gradients_.data());
   const float scale = 1.0f / static_cast<float>(tokens_per_step());
   double sum = 0;
   for (int64_t micro = 0; micro < settings_.train.gradient_accumulation_steps; ++micro) {
-    loader_.next(tokens_.data(), targets_.data());
-    const DropoutSeed dropout{static_cast<uint64_t>(settings_.train.seed),
-                              static_cast<uint64_t>(state_.micro_steps)};
-    sum += session_.forward_backward({tokens_.data(), targets_.data(), settings_.train.batch_size,
-                                      model_.config().context_length},
-                                     weights_.data(), scale, dropout, gradients_.data());
-    ++state_.micro_steps;
+    const MicroBatch next = next_batch();
+    sum += session_.forward_backward(next.batch, weights_.data(), scale, next.dropout,
+                                     gradients_.data());
   }
   return sum / static_cast<double>(tokens_per_step());
 }
 
 void Trainer::apply_update(const StepResult& result) {
-  const optim::Context context{context_.pool, context_.kernels};
   const float scale = optim::clip_scale(result.gradient_norm, settings_.train.clip_norm);
   const OptimizerSettings& options = settings_.optimizer;
   if (options.kind == OptimizerSettings::Kind::kAdamw) {
     const optim::AdamW adamw{options.beta1, options.beta2, options.epsilon, options.weight_decay};
-    optim::adamw_step(context, adamw, spans_, state_.step + 1, result.learning_rate, scale,
+    optim::adamw_step(context_, adamw, spans_, state_.step + 1, result.learning_rate, scale,
                       gradients_.data(), weights_.data(), first_moment_.data(),
                       second_moment_.data());
   } else {
     const optim::Sgd sgd{options.momentum, options.weight_decay};
-    optim::sgd_step(context, sgd, spans_, result.learning_rate, scale, gradients_.data(),
+    optim::sgd_step(context_, sgd, spans_, result.learning_rate, scale, gradients_.data(),
                     weights_.data(), first_moment_.data());
   }
 }
@@ -129,9 +139,8 @@ StepResult Trainer::step() {
   StepResult result;
   result.learning_rate = optim::learning_rate(schedule_, state_.step);
   result.loss = accumulate_gradients();
-  const optim::Context context{context_.pool, context_.kernels};
   result.gradient_norm =
-      optim::gradient_norm(context, gradients_.floats(), gradients_.data(), norm_partials_.data());
+      optim::gradient_norm(context_, gradients_.floats(), gradients_.data(), norm_partials_.data());
   if (!std::isfinite(result.loss) || !std::isfinite(result.gradient_norm)) diverge(result);
   apply_update(result);
   ++state_.step;
@@ -143,25 +152,24 @@ StepResult Trainer::step() {
 // Goes back to the state before the step and replays its batches until one shows the bad tensor.
 void Trainer::diverge(const StepResult& result) {
   const int64_t batches = settings_.train.gradient_accumulation_steps;
-  state_.micro_steps -= batches;
-  loader_.restore(state_.loader);
+  const int64_t before = state_.micro_steps - batches;
+  const auto rewind = [&] {
+    state_.micro_steps = before;
+    loader_.restore(state_.loader);
+  };
+  rewind();
   std::string bad;
   for (int64_t micro = 0; bad.empty() && micro < batches; ++micro) {
-    loader_.next(tokens_.data(), targets_.data());
-    const DropoutSeed dropout{static_cast<uint64_t>(settings_.train.seed),
-                              static_cast<uint64_t>(state_.micro_steps + micro)};
-    bad = session_.first_nonfinite({tokens_.data(), targets_.data(), settings_.train.batch_size,
-                                    model_.config().context_length},
-                                   weights_.data(), dropout, gradients_.data());
+    const MicroBatch next = next_batch();
+    bad = session_.first_nonfinite(next.batch, weights_.data(), next.dropout, gradients_.data());
   }
-  loader_.restore(state_.loader);
+  rewind();
   if (bad.empty()) bad = "the gradient summed over the step's batches";
   throw Error(
       ErrorKind::kDiverged, fmt::format("step {}", state_.step + 1),
       fmt::format("{} is not finite (loss {}, gradient norm {}); the weights were not updated", bad,
-                  result.loss, result.gradient_norm),
-      "lower optimizer.learning_rate or lengthen schedule.warmup_steps, then resume from the last "
-      "checkpoint");
+                  number(result.loss), number(result.gradient_norm)),
+      "");
 }
 
 CheckpointContents Trainer::contents(const Tokenizer& tokenizer) {

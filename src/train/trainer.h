@@ -20,10 +20,11 @@ namespace cllm {
 // Planned memory of a run, bytes.
 struct MemoryPlan {
   int64_t weights = 0, gradients = 0, moments = 0, activations = 0;
-  int64_t total() const { return weights + gradients + moments + activations; }
+  int64_t sampling = 0;  // a Generator's cache and activations, with sample.every > 0
+  int64_t total() const { return weights + gradients + moments + activations + sampling; }
 };
 
-// From shapes alone; what a Trainer will take.
+// From shapes alone; what a Trainer, and the Generator of a run beside it, will take.
 MemoryPlan plan_memory(const Transformer& model, const RunSettings& settings,
                        const ops::Context& context);
 
@@ -59,7 +60,8 @@ class Trainer {
   void initialise();
 
   // One optimizer step over batch_size * gradient_accumulation_steps sequences. Error (kDiverged),
-  // before the update and naming the first bad tensor, if the loss or the gradient is not finite.
+  // before the update, naming the first bad tensor and without a hint, if the loss or the gradient
+  // is not finite.
   StepResult step();
 
   TrainingState& state() { return state_; }
@@ -72,6 +74,12 @@ class Trainer {
   int64_t tokens_per_step() const;
 
  private:
+  struct MicroBatch {
+    Batch batch;
+    DropoutSeed dropout;
+  };
+
+  MicroBatch next_batch();
   double accumulate_gradients();
   void apply_update(const StepResult& result);
   [[noreturn]] void diverge(const StepResult& result);

@@ -10,20 +10,20 @@
 #include <functional>
 
 #include "base/error.h"
-#include "base/temporary_folder.h"
+#include "temporary_folder.h"
 
 namespace cllm {
 namespace {
 
 using testing::HasSubstr;
 
-class FileTest : public testing::Test {
+class FileTest : public TemporaryFolder {
  protected:
-  fs::path at(const std::string& name) const { return folder_.path() / name; }
+  fs::path at(const std::string& name) const { return folder_ / name; }
   // Names in the folder, so that a test sees every leftover.
   std::vector<std::string> listing() const {
     std::vector<std::string> names;
-    for (const auto& entry : fs::directory_iterator(folder_.path()))
+    for (const auto& entry : fs::directory_iterator(folder_))
       names.push_back(entry.path().filename().string());
     std::ranges::sort(names);
     return names;
@@ -38,9 +38,6 @@ class FileTest : public testing::Test {
       EXPECT_THAT(error.what(), HasSubstr(part));
     }
   }
-
- private:
-  TemporaryFolder folder_;
 };
 
 using Names = std::vector<std::string>;

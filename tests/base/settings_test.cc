@@ -197,10 +197,6 @@ TEST_F(Settings, PrecedenceHoldsInAnyOrder) {
   EXPECT_EQ(optimizer.beta1, 0.5);
   EXPECT_EQ(optimizer.learning_rate, 2.0);
   EXPECT_EQ(optimizer.schedule, Schedule::kConstant);
-  EXPECT_TRUE(binder.is_set("train.steps"));
-  EXPECT_TRUE(binder.is_set("optimizer.learning_rate"));
-  EXPECT_FALSE(binder.is_set("optimizer.schedule")) << "a preset is not the user's word";
-  EXPECT_FALSE(binder.is_set("train.note"));
   EXPECT_EQ(binder.origin("train.steps"), "--steps");
   EXPECT_EQ(binder.origin("optimizer.beta1"), "CLLM_OPTIMIZER_BETA1");
   EXPECT_EQ(binder.origin("optimizer.learning_rate"), "a.toml:5:1");

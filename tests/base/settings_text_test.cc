@@ -98,18 +98,6 @@ TEST(SettingsText, TomlIsCommented) {
                          "# another (a number; default 0.0)\n"));
 }
 
-TEST(SettingsText, MarkdownHasOneRowPerSettingAndEscapesCells) {
-  Values values;
-  SettingsBinder binder;
-  binder.add_section("sample", values);
-  const std::string text = settings_markdown(binder);
-  EXPECT_THAT(text, HasSubstr("| setting | default | allowed | meaning |\n|---|---|---|---|\n"
-                              "| `sample.share` | `0.5` | a number | a share of the whole "
-                              "[tokens] |\n"));
-  EXPECT_THAT(text, HasSubstr("| `sample.words` | `\"a\\|b\"` | a text | what is said |"));
-  EXPECT_EQ(std::ranges::count(text, '\n'), 4 + 6);
-}
-
 TEST(SettingsText, HelpShowsDefaultsAndKeepsTheWidth) {
   Values values;
   values.words = std::string(60, 'w');

@@ -161,6 +161,13 @@ TEST_F(DataCommand, StoriesFollowTheGrammarAndOtherTextDoesNot) {
       parse_json(run_program({"data", "score", "--json"}, {.input = "Green ideas sleep. "}));
   EXPECT_EQ(bad["share"], 0.0);
   EXPECT_EQ(run_program({"data", "score"}, {.input = "no sentence"}).code, 3);
+  // The newline that ends an output does not end a sentence that is cut off.
+  const std::string cut = stories.out.substr(0, stories.out.find('\n')) + " One day, Green";
+  for (const char* end : {"", "\n"})
+    EXPECT_EQ(parse_json(run_program({"data", "score", "--json"}, {.input = cut + end}))["share"],
+              1.0);
+  EXPECT_LT(parse_json(run_program({"data", "score", "--json"}, {.input = cut + "\n\n"}))["share"],
+            1.0);
 }
 
 using Plan = CommandTest;
@@ -182,6 +189,23 @@ TEST_F(Plan, TellsWhatTrainingThenNeeds) {
   EXPECT_EQ(plan["parameters"], sum);
   EXPECT_EQ(plan["tokens_per_step"], 4 * 32);
   EXPECT_GT(plan["time"]["tokens_per_second"], 0);
+}
+
+TEST_F(Plan, CountsTheMemoryOfSamples) {
+  const std::vector<std::string> command = {"plan", "--preset", "demo", "--no-timing", "--json"};
+  const json memory = parse_json(run_program(command))["memory"];
+  EXPECT_GT(memory["sampling"], 0);
+  std::vector<std::string> without = command;
+  without.insert(without.end(), {"--set", "sample.every=0"});
+  const json less = parse_json(run_program(without))["memory"];
+  EXPECT_EQ(less["sampling"], 0);
+  EXPECT_EQ(memory["total"], less["total"].get<int64_t>() + memory["sampling"].get<int64_t>());
+}
+
+TEST_F(Plan, RefusesSettingsThatTrainWouldRefuse) {
+  expect_error(run_program({"plan", "--preset", "demo", "--no-timing", "--set",
+                            "schedule.min_learning_rate=1"}),
+               2, "schedule.min_learning_rate: 1 is above");
 }
 
 TEST_F(Plan, StatesAnAssumedVocabulary) {

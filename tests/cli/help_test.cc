@@ -45,6 +45,12 @@ TEST(Help, EveryCommandShowsExamplesFirst) {
   }
 }
 
+TEST(Help, ResumeKeepsWhatTheRunHas) {
+  const std::string help = run_program({"resume", "--help"}).out;
+  EXPECT_TRUE(contains(help, "default the run's")) << help;
+  EXPECT_FALSE(contains(help, "default 1000")) << help;
+}
+
 TEST(Help, SettingsListsEverySetting) {
   RunSettings settings;
   SettingsBinder binder;

@@ -53,6 +53,40 @@ TEST_F(Signals, StopSignalsSaveAndExitWithTheirNumber) {
   expect_resume_ends_like_straight();
 }
 
+// The number of the signal promises a checkpoint.
+TEST_F(Signals, AStopThatCannotSaveIsAnError) {
+  RunningProgram program(long_run(), options_);
+  ASSERT_TRUE(wait_for_steps(20));
+  fs::remove_all(run().checkpoints());
+  write_file(run().checkpoints(), "in the way");
+  program.signal(SIGTERM);
+  const ProgramResult result = program.wait();
+  EXPECT_EQ(result.code, 1) << result.err;
+  EXPECT_THAT(error_line(result), HasSubstr("checkpoints"));
+}
+
+TEST_F(Signals, ALongEvaluationIsGivenUpAndMadeUp) {
+  write_file(at("held-out.txt"), small_text(20000));
+  const Words words = train() + steps(3) +
+                      set({"data.validation=held-out.txt", "evaluation.every=2", "sample.every=0"});
+  const auto in = [&](const std::string& out) {
+    Words here = words;
+    *(std::find(here.begin(), here.end(), "--out") + 1) = out;
+    return here;
+  };
+  RunningProgram program(words, options_);
+  ASSERT_TRUE(wait_for_steps(2));
+  program.signal(SIGINT);
+  const ProgramResult result = program.wait();
+  EXPECT_EQ(result.code, 130) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("saved at step 2"));
+  EXPECT_TRUE(read_metrics(run().metrics()).evaluations.empty()) << "it was waited for";
+  ASSERT_EQ(cllm({"resume", "run"}).code, 0);
+  ASSERT_EQ(cllm(in("straight")).code, 0);
+  EXPECT_EQ(snapshot(run().checkpoints()), snapshot(at("straight/checkpoints")));
+  expect_same_course(RunFolder::at(at("straight")), run());
+}
+
 TEST_F(Signals, ARunStoppedManyTimesIsTheSameRun) {
   for (int i = 1; i <= 4; ++i) {
     RunningProgram program(i == 1 ? long_run() : Words{"resume", "run"}, options_);

@@ -81,6 +81,24 @@ TEST_F(Train, ResumeGoesOnToMoreSteps) {
   EXPECT_EQ(run_program({"resume", in_folder("nothing")}).code, 2);
 }
 
+TEST_F(Train, ResumeTakesSettingsThatMayChangeAndStoresThem) {
+  const std::string run = make_run();
+  ASSERT_EQ(run_program({"resume", run, "--steps", "13", "--set", "optimizer.learning_rate=2e-4",
+                         "--set", "train.clip_norm=0.5"})
+                .code,
+            0);
+  const std::string config = read_file(run + "/config.toml");
+  for (const char* line : {"\nsteps = 13\n", "\nlearning_rate = 0.0002\n", "\nclip_norm = 0.5\n"})
+    EXPECT_TRUE(contains(config, line)) << line << config;
+  for (const char* fixed : {"model.width=64", "train.batch_size=8", "train.seed=3",
+                            "data.stories=50000", "tokenizer.kind=bpe", "optimizer.kind=sgd"})
+    expect_error(run_program({"resume", run, "--set", fixed}), 2, "start a new run");
+  expect_error(run_program({"resume", run, "--set", "optimizer.learning_rat=1"}), 2,
+               "did you mean 'optimizer.learning_rate'?");
+  expect_error(run_program({"resume", run, "--steps", "3"}), 2, "below step 13");
+  EXPECT_EQ(read_file(run + "/config.toml"), config);
+}
+
 TEST_F(Train, PreparedDataTrainsTheSameModelAsItsTexts) {
   ASSERT_EQ(run_program({"data", "stories", "--bytes", "20000"}).code, 0);
   write_file(in_folder("a.txt"), run_program({"data", "stories", "--bytes", "20000"}).out);

@@ -46,12 +46,6 @@ TEST_F(Dataset, ShardsReadAsOneSequence) {
     ASSERT_EQ(dataset.documents(), 4) << shard_tokens;
     for (int64_t i = 0; i < 4; ++i)
       EXPECT_EQ(dataset.document_start(i), starts[static_cast<size_t>(i)]) << shard_tokens;
-    for (int64_t token = 0; token < 16; ++token)
-      EXPECT_EQ(dataset.document_of(token), token < 4    ? 0
-                                            : token < 9  ? 1
-                                            : token < 11 ? 2
-                                                         : 3)
-          << shard_tokens << " " << token;
   }
 }
 
@@ -108,7 +102,6 @@ TEST_F(Dataset, ForeignFilesFollowEachOtherAndAreChecked) {
   EXPECT_THAT(tokens, testing::ElementsAre(1, 2, 3, 9));
   EXPECT_EQ(dataset.documents(), 2);
   EXPECT_EQ(dataset.document_start(1), 2);
-  EXPECT_EQ(dataset.document_of(3), 1);
   EXPECT_THAT(error_of(ErrorKind::kData,
                        [&] {
                          TokenDataset::from_files({first, second}, 9);

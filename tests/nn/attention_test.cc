@@ -49,7 +49,7 @@ struct Attended {
 };
 
 TEST(Attention, ValuesAndGradientsForEveryOption) {
-  for_each_context<ops::Context>([](const ops::Context& context) {
+  for_each_context([](const ops::Context& context) {
     if (context.pool.size() % 2 == 0) return;  // 1 and 3 threads
     for (int bits = 0; bits < 32; ++bits) {
       const AttentionOptions options = options_of(bits);

@@ -67,7 +67,7 @@ struct Ran {
 };
 
 TEST(Block, ValuesAndGradients) {
-  for_each_context<ops::Context>([](const ops::Context& context) {
+  for_each_context([](const ops::Context& context) {
     for (const float dropout : {0.0f, 0.25f}) {
       for (const BlockOptions& options : {gpt2(dropout), llama(dropout)}) {
         Ran ran(context, options);

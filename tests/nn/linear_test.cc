@@ -31,7 +31,7 @@ const auto kTruth = [](const auto& weights, const auto& x) {
 };
 
 TEST(Linear, ValuesAndGradients) {
-  for_each_context<ops::Context>([](const ops::Context& context) {
+  for_each_context([](const ops::Context& context) {
     for (const bool bias : {false, true}) {
       LayerRig rig(context, 2, 5);
       const Linear linear(rig.table(), "l", kIn, kOut, bias, 0.02);

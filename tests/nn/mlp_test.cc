@@ -20,7 +20,7 @@ std::vector<MlpOptions> every_option() {
 }
 
 TEST(Mlp, ValuesAndGradients) {
-  for_each_context<ops::Context>([](const ops::Context& context) {
+  for_each_context([](const ops::Context& context) {
     for (const MlpOptions& options : every_option()) {
       LayerRig rig(context, 2, 6);
       const Mlp mlp(rig.table(), "m", options);

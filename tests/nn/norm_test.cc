@@ -13,7 +13,7 @@ constexpr int64_t kC = 19;
 constexpr float kEpsilon = 1e-3f;
 
 TEST(Norm, ValuesAndGradients) {
-  for_each_context<ops::Context>([](const ops::Context& context) {
+  for_each_context([](const ops::Context& context) {
     for (const NormKind kind : {NormKind::kLayerNorm, NormKind::kRmsNorm}) {
       for (const bool bias : {false, true}) {
         LayerRig rig(context, 3, 7);

@@ -55,7 +55,7 @@ TEST(CrossEntropy, LossesAndGradientsMatchTheReference) {
         sum += static_cast<double>(scale) * loss;
       return sum;
     });
-    for_each_context<Context>([&](const Context& context) {
+    for_each_context([&](const Context& context) {
       const auto all = c.run(context, cap, scale);
       const auto split = all.begin() + static_cast<ptrdiff_t>(c.N);
       const double bound = bound_of(context, c, wide_cap);
@@ -67,7 +67,7 @@ TEST(CrossEntropy, LossesAndGradientsMatchTheReference) {
 
 TEST(CrossEntropy, IgnoredRowsAreZeroAndNoScaleMeansNoWrite) {
   const Case c(9, 23);
-  for_each_context<Context>([&](const Context& context) {
+  for_each_context([&](const Context& context) {
     const auto with = c.run(context, 0.0f, 1.0f), without = c.run(context, 0.0f, 0.0f);
     for (size_t n = 0; n < c.N; ++n) {
       EXPECT_EQ(with[n], without[n]);
@@ -84,7 +84,7 @@ TEST(CrossEntropy, IgnoredRowsAreZeroAndNoScaleMeansNoWrite) {
 TEST(CrossEntropy, BitsDoNotDependOnThreads) {
   for (const Case& c : {Case(0, 3), Case(1, 1), Case(50, 65), Case(5, 5003)}) {
     for (const float cap : {0.0f, 30.0f})
-      expect_same_bits_for_threads<Context>(
+      expect_same_bits_for_threads(
           [&](const Context& context) { return c.run(context, cap, 0.125f); });
   }
 }
@@ -103,7 +103,7 @@ TEST(CrossEntropy, SoftcapMatchesTanh) {
   std::vector<double> expected;
   for (const float v : x)
     expected.push_back(30 * std::tanh(static_cast<double>(v) / 30));
-  for_each_context<Context>([&](const Context& context) {
+  for_each_context([&](const Context& context) {
     auto y = x;
     softcap(context, 3, 5003, 30.0f, y.data());
     EXPECT_TRUE(all_close(y, expected, 0, 8 * kUnit));

@@ -23,7 +23,7 @@ TEST(Elementwise, FillAddAccumulate) {
     for (size_t i = 0; i < count; ++i)
       sum[i] = a[i] + b[i];
     const auto n = static_cast<int64_t>(count);
-    for_each_context<Context>([&](const Context& context) {
+    for_each_context([&](const Context& context) {
       GuardedSpan out(a, 1), in_place(a, 2), target(b, 3);
       add(context, n, a.data(), b.data(), out.data());
       add(context, n, in_place.data(), b.data(), in_place.data());
@@ -58,10 +58,10 @@ TEST(Elementwise, ColumnSumMatchesAndAccumulates) {
       column_sum(context, n, c, x.data(), static_cast<int64_t>(stride), out.data(), scratch.data());
       return out;
     };
-    for_each_context<Context>([&](const Context& context) {
+    for_each_context([&](const Context& context) {
       EXPECT_TRUE(all_close(run(context), expected, 76 * kUnit * largest(magnitude), 0));
     });
-    expect_same_bits_for_threads<Context>(run);
+    expect_same_bits_for_threads(run);
   }
 }
 
@@ -90,7 +90,7 @@ TEST(Dropout, IsOneMaskForEveryTableThreadCountAndCut) {
     expected[i] = reference::dropout_keeps(static_cast<double>(p), key.seed, 1234, 9, i)
                       ? x[i] * scale
                       : 0.0f;
-  for_each_context<Context>([&](const Context& context) {
+  for_each_context([&](const Context& context) {
     std::vector<float> out(count), in_place = x;
     dropout(context, static_cast<int64_t>(count), p, key, x.data(), out.data());
     dropout(context, static_cast<int64_t>(count), p, key, in_place.data(), in_place.data());
@@ -140,7 +140,7 @@ TEST(Swiglu, ForwardAndBackwardMatchTheReference) {
     return inner_product(dy, reference::swiglu(F, z));
   });
   const double scale = largest(dy) * std::pow(1 + largest(gate_up), 2);
-  for_each_context<Context>([&](const Context& context) {
+  for_each_context([&](const Context& context) {
     std::vector<float> out(N * F), d(gate_up.size()), in_place = gate_up;
     swiglu_forward(context, N, F, gate_up.data(), out.data());
     swiglu_backward(context, N, F, gate_up.data(), dy.data(), d.data());
@@ -155,7 +155,7 @@ TEST(Swiglu, BitsDoNotDependOnThreads) {
   for (const auto& [N, F] : std::vector<std::pair<size_t, size_t>>{{0, 3}, {1, 1}, {301, 130}}) {
     const auto gate_up = random_vector(N * 2 * F, 7), dy = random_vector(N * F, 8);
     const auto n = static_cast<int64_t>(N), f = static_cast<int64_t>(F);
-    expect_same_bits_for_threads<Context>([&](const Context& context) {
+    expect_same_bits_for_threads([&](const Context& context) {
       std::vector<float> out(dy.size()), d(gate_up.size());
       swiglu_forward(context, n, f, gate_up.data(), out.data());
       swiglu_backward(context, n, f, gate_up.data(), dy.data(), d.data());

@@ -65,7 +65,7 @@ TEST(Embedding, ForwardAndBackwardMatchTheReference) {
   for (double& value : dpositions)
     value += 2;
   const double tolerance = static_cast<double>(c.B * c.T) * kUnit * (2 + 4 * largest(c.dx));
-  for_each_context<Context>([&](const Context& context) {
+  for_each_context([&](const Context& context) {
     for (const bool positions : {true, false}) {
       const auto x =
           reference::embedding(c.T, c.C, c.tokens, widen(c.token_table),
@@ -89,7 +89,7 @@ TEST(Embedding, BackwardCountsEveryRowOnce) {
     for (const int32_t token : c.tokens)
       for (size_t i = 0; i < c.C; ++i)
         expected[static_cast<size_t>(token) * c.C + i] += 1;
-    for_each_context<Context>([&](const Context& context) {
+    for_each_context([&](const Context& context) {
       EXPECT_TRUE(all_close(run(context, c, true).dtokens, expected, 0, 0));
     });
   }
@@ -98,7 +98,7 @@ TEST(Embedding, BackwardCountsEveryRowOnce) {
 TEST(Embedding, BitsDoNotDependOnThreads) {
   for (const Case& c :
        {Case(0, 4, 5, 3), Case(1, 1, 1, 1), Case(12, 64, 130, 65), Case(3, 50, 16, 1000)}) {
-    expect_same_bits_for_threads<Context>([&](const Context& context) {
+    expect_same_bits_for_threads([&](const Context& context) {
       Result r = run(context, c, true);
       r.x.insert(r.x.end(), r.dtokens.begin(), r.dtokens.end());
       r.x.insert(r.x.end(), r.dpositions.begin(), r.dpositions.end());

@@ -116,7 +116,7 @@ TEST(LayerNorm, ForwardAndBackwardMatchTheReference) {
     value += static_cast<double>(kSumStart);
   for (double& value : dbias)
     value += static_cast<double>(kSumStart);
-  for_each_context<Context>([&](const Context& context) {
+  for_each_context([&](const Context& context) {
     for (const bool biased : {true, false}) {
       const Result r = run_layer_norm(context, c, biased);
       const Tolerance tolerance(context.kernels, c, r.rstd);
@@ -137,7 +137,7 @@ TEST(LayerNorm, BitsDoNotDependOnThreads) {
   for (const auto& [rows, width] :
        std::vector<std::pair<size_t, size_t>>{{0, 5}, {1, 1}, {100, 130}, {1500, 33}}) {
     const Case c(rows, width);
-    expect_same_bits_for_threads<Context>(
+    expect_same_bits_for_threads(
         [&](const Context& context) { return run_layer_norm(context, c, true).all(); });
   }
 }
@@ -160,7 +160,7 @@ TEST(RmsNorm, ForwardAndBackwardMatchTheReference) {
       value += static_cast<double>(kSumStart);
     const auto y = reference::rms_norm(c.C, kEpsilon, widen(c.x),
                                        gained ? widen(c.gain) : std::vector<double>{});
-    for_each_context<Context>([&](const Context& context) {
+    for_each_context([&](const Context& context) {
       for (const bool accumulate : {true, false}) {
         const Result r = run_rms_norm(context, c, c.C + 3, gained, accumulate);
         const Tolerance tolerance(context.kernels, c, r.rstd);
@@ -176,7 +176,7 @@ TEST(RmsNorm, BitsDoNotDependOnThreads) {
   for (const auto& [rows, width] :
        std::vector<std::pair<size_t, size_t>>{{0, 5}, {1, 1}, {100, 130}, {1500, 33}}) {
     const Case c(rows, width);
-    expect_same_bits_for_threads<Context>(
+    expect_same_bits_for_threads(
         [&](const Context& context) { return run_rms_norm(context, c, c.C, true, false).all(); });
   }
 }

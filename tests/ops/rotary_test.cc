@@ -57,7 +57,7 @@ TEST(Rotary, ForwardAndBackwardMatchTheReference) {
     const auto y = truth(widen(x));
     const auto dx = complex_step_gradient(
         x, [&](const std::vector<Complex>& z) { return inner_product(dy, truth(z)); });
-    for_each_context<Context>([&](const Context& context) {
+    for_each_context([&](const Context& context) {
       EXPECT_TRUE(all_close(c.run(context, 1, x), y, kUnits * kUnit * 2 * largest(x), 0));
       EXPECT_TRUE(all_close(c.run(context, -1, dy), dx, kUnits * kUnit * 2 * largest(dy), 0));
     });
@@ -76,8 +76,7 @@ TEST(Rotary, TablesAreExactAtFarPositions) {
 TEST(Rotary, BitsDoNotDependOnThreads) {
   for (const Case& c : {Case(0, 4, 2, 6, 0, 0), Case(130, 13, 4, 64, 0, 7)}) {
     const auto x = random_vector(static_cast<size_t>(c.N * c.heads * c.D), 3);
-    expect_same_bits_for_threads<Context>(
-        [&](const Context& context) { return c.run(context, 1, x); });
+    expect_same_bits_for_threads([&](const Context& context) { return c.run(context, 1, x); });
   }
 }
 

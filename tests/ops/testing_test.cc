@@ -68,16 +68,11 @@ TEST(Testing, GuardedSpanSeesWritesOnBothSides) {
   EXPECT_FALSE(other.intact());
 }
 
-struct PoolAndTable {
-  ThreadPool& pool;
-  const kernels::Table& kernels;
-};
-
 TEST(Testing, ThreadDependentBitsAreFound) {
   ::testing::TestPartResultArray failures;
   {
     const ::testing::ScopedFakeTestPartResultReporter reporter(&failures);
-    expect_same_bits_for_threads<PoolAndTable>([](const PoolAndTable& context) {
+    expect_same_bits_for_threads([](const ops::Context& context) {
       return std::vector<float>{1.0f / static_cast<float>(context.pool.size())};
     });
   }

@@ -50,7 +50,7 @@ double rate_of(int step) {
   return 1e-3 * (step + 1);
 }
 
-Arena run_adamw(const Context& context, const AdamW& options) {
+Arena run_adamw(const ops::Context& context, const AdamW& options) {
   Arena arena;
   for (int step = 0; step < kSteps; ++step)
     adamw_step(context, options, kSpans, step + 1, rate_of(step), 0.5f, gradients_of(step).data(),
@@ -84,7 +84,7 @@ TEST(AdamW, MatchesTheReferenceOverSteps) {
     first.push_back(used ? truth.first[i] : 0);
     second.push_back(used ? truth.second[i] : 0);
   }
-  for_each_context<Context>([&](const Context& context) {
+  for_each_context([&](const ops::Context& context) {
     const Arena arena = run_adamw(context, options);
     const double tolerance = 40 * kUnit * moved + 2 * kSteps * kUnit * largest(start);
     EXPECT_TRUE(all_close(arena.weights, weights, tolerance, 0));
@@ -95,7 +95,7 @@ TEST(AdamW, MatchesTheReferenceOverSteps) {
 
 TEST(AdamW, LeavesGapsUntouchedAndBitsDoNotDependOnThreads) {
   const Arena fresh;
-  expect_same_bits_for_threads<Context>([&](const Context& context) {
+  expect_same_bits_for_threads([&](const ops::Context& context) {
     const Arena arena = run_adamw(context, {});
     for (size_t i = 0; i < kCount; ++i) {
       bool decays = false;
@@ -110,7 +110,7 @@ TEST(AdamW, LeavesGapsUntouchedAndBitsDoNotDependOnThreads) {
 // The first step of Adam is lr * sign(g) whatever the size of g, by the bias corrections.
 TEST(AdamW, FirstStepIsTheLearningRate) {
   ThreadPool pool(1);
-  const Context context = {pool, kernels::chosen_table()};
+  const ops::Context context = {pool, kernels::chosen_table()};
   const std::vector<float> g = {1e-3f, -7.0f, 100.0f};
   std::vector<float> w(3), m(3), v(3);
   adamw_step(context, {0.9, 0.999, 0.0, 0.0}, std::vector<ParameterSpan>{{0, 3, true}}, 1, 0.01,
@@ -120,7 +120,7 @@ TEST(AdamW, FirstStepIsTheLearningRate) {
 
 TEST(AdamWDeathTest, RejectsStepZero) {
   ThreadPool pool(1);
-  const Context context = {pool, kernels::chosen_table()};
+  const ops::Context context = {pool, kernels::chosen_table()};
   float x = 0;
   EXPECT_DEATH(adamw_step(context, {}, {}, 0, 0.1, 1.0f, &x, &x, &x, &x), "step=0");
 }
@@ -137,7 +137,7 @@ TEST(Sgd, MatchesTheFormulaAndBitsDoNotDependOnThreads) {
       weights[i] -= rate_of(step) * (velocity[i] + (decays ? 0.1 * weights[i] : 0.0));
     }
   }
-  expect_same_bits_for_threads<Context>([&](const Context& context) {
+  expect_same_bits_for_threads([&](const ops::Context& context) {
     Arena arena;
     for (int step = 0; step < kSteps; ++step)
       sgd_step(context, {0.9, 0.1}, kSpans, rate_of(step), 0.5f, gradients_of(step).data(),
@@ -156,7 +156,7 @@ TEST(GradientNorm, MatchesDoubleForEveryCut) {
       squares += static_cast<double>(value) * static_cast<double>(value);
     const auto n = static_cast<int64_t>(count);
     std::vector<double> first_bits;
-    for_each_context<Context>([&](const Context& context) {
+    for_each_context([&](const ops::Context& context) {
       std::vector<double> partial(static_cast<size_t>(norm_partials(n)));
       const double norm = gradient_norm(context, n, g.data(), partial.data());
       EXPECT_TRUE(all_close(std::vector<double>{norm}, std::vector<double>{std::sqrt(squares)}, 0,
@@ -171,7 +171,7 @@ TEST(GradientNorm, MatchesDoubleForEveryCut) {
 }
 
 TEST(GradientNorm, ShowsNonFiniteNumbers) {
-  for_each_context<Context>([](const Context& context) {
+  for_each_context([](const ops::Context& context) {
     for (const float bad :
          {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
       for (const size_t place : {0, 16384, 39999}) {

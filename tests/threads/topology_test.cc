@@ -85,6 +85,13 @@ TEST_F(Topology, BadCountsAreErrorsThatNameTheirSource) {
     ::setenv("CLLM_THREADS", value, 1);
     EXPECT_THAT(message([] { choose_threads(0); }), StartsWith("CLLM_THREADS: '")) << value;
   }
+  ::unsetenv("CLLM_THREADS");
+  ::setenv("OMP_NUM_THREADS", "1024", 1);
+  EXPECT_EQ(choose_threads(0).count, 1024);
+  ::setenv("OMP_NUM_THREADS", "1025", 1);
+  EXPECT_EQ(
+      message([] { choose_threads(0); }),
+      "OMP_NUM_THREADS: 1025 is more than 1024 threads; unset it or give a number of threads");
 }
 
 }  // namespace

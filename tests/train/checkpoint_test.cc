@@ -129,6 +129,8 @@ TEST_F(Checkpoint, KeepsTheWholeState) {
     state.best_step = 1;
     state.evaluations_since_best = 7;
     state.stopped_early = true;
+    state.evaluation_owed = best > 2;
+    state.sample_owed = best < 2;
     save(run, rig);
     const TrainingState loaded =
         load_checkpoint(run.checkpoint(2), rig.trainer.contents(tokenizer_));

@@ -58,7 +58,7 @@ double tensor_error(const std::vector<A>& actual, const std::vector<double>& exp
 inline std::vector<float> stored_values(const Transformer& model, const StoredPiece& piece,
                                         const float* arena) {
   std::vector<float> values(static_cast<size_t>(piece.rows * piece.columns));
-  copy_to_stored(model, piece, arena, values.data());
+  copy_to_stored(model, piece, arena, 0, values);
   return values;
 }
 

@@ -187,7 +187,6 @@ Trajectory follow(const LoadedModel& loaded, const ops::Context& context,
                   const nlohmann::json& json, const SafetensorsFile& data) {
   const RunSettings settings = trajectory_settings(json);
   const int64_t floats = loaded.model->parameters().arena_floats();
-  const optim::Context update{context.pool, context.kernels};
   const OptimizerSettings& o = settings.optimizer;
   const optim::AdamW adamw{o.beta1, o.beta2, o.epsilon, o.weight_decay};
   std::vector<optim::ParameterSpan> spans;
@@ -205,9 +204,9 @@ Trajectory follow(const LoadedModel& loaded, const ops::Context& context,
     };
     const Gradients got =
         run_batch(loaded, context, slice(tokens), slice(targets), out.weights.data());
-    const double norm = optim::gradient_norm(update, floats, got.arena.data(), partials.data());
+    const double norm = optim::gradient_norm(context, floats, got.arena.data(), partials.data());
     const double rate = optim::learning_rate(settings.learning_rate_schedule(), step);
-    optim::adamw_step(update, adamw, spans, step + 1, rate,
+    optim::adamw_step(context, adamw, spans, step + 1, rate,
                       optim::clip_scale(norm, settings.train.clip_norm), got.arena.data(),
                       out.weights.data(), first.data(), second.data());
     const nlohmann::json& expected = json.at("steps").at(static_cast<size_t>(step));

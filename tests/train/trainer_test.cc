@@ -13,6 +13,7 @@ namespace {
 
 using ::cllm::testing::same_bits;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 double distance(const std::vector<float>& a, const std::vector<float>& b) {
   double sum = 0;
@@ -88,15 +89,15 @@ TEST(Trainer, AStepIsGradientClippingUpdate) {
                                      1.0f / (2 * B * T), {5, micro}, gradients.data());
   }
   std::vector<double> partials(static_cast<size_t>(optim::norm_partials(table.arena_floats())));
-  const optim::Context context{rig.pool, rig.context.kernels};
   const double norm =
-      optim::gradient_norm(context, table.arena_floats(), gradients.data(), partials.data());
+      optim::gradient_norm(rig.context, table.arena_floats(), gradients.data(), partials.data());
   std::vector<optim::ParameterSpan> spans;
   for (const Parameter& parameter : table.all())
     spans.push_back({parameter.offset, parameter.count, parameter.shape.size() == 2});
   const double rate = 1e-2 / 3;  // the first of two warm-up steps
-  optim::adamw_step(context, {0.9, 0.99, 1e-8, 0.1}, spans, 1, rate, optim::clip_scale(norm, 0.3),
-                    gradients.data(), weights.data(), first.data(), second.data());
+  optim::adamw_step(rig.context, {0.9, 0.99, 1e-8, 0.1}, spans, 1, rate,
+                    optim::clip_scale(norm, 0.3), gradients.data(), weights.data(), first.data(),
+                    second.data());
 
   const StepResult result = rig.trainer.step();
   EXPECT_GT(norm, 0.3) << "nothing was clipped";
@@ -147,8 +148,18 @@ TEST(Trainer, TakesTheMemoryThatWasPlanned) {
     const auto moments = rig.trainer.contents(Tokenizer::byte()).moments.size();
     EXPECT_EQ(plan.moments, static_cast<int64_t>(moments) * arena);
     EXPECT_EQ(plan.activations, rig.trainer.session().arena_bytes());
-    EXPECT_EQ(plan.total(), plan.weights + plan.gradients + plan.moments + plan.activations);
+    EXPECT_EQ(plan.total(),
+              plan.weights + plan.gradients + plan.moments + plan.activations + plan.sampling);
   }
+}
+
+TEST(Trainer, SamplesArePlannedWhereThereAreAny) {
+  RunSettings settings = llama_settings();
+  TrainerRig rig(settings);
+  // Keys and values of 2 layers, 16 positions, 2 of 4 heads of 6, and the activations.
+  EXPECT_GT(plan_memory(rig.model, settings, rig.context).sampling, 2 * 4 * 2 * 16 * 2 * 6);
+  settings.sample.every = 0;
+  EXPECT_EQ(plan_memory(rig.model, settings, rig.context).sampling, 0);
 }
 
 // The step must throw an Error (kDiverged) and leave weights, moments and state as they were.
@@ -180,13 +191,28 @@ TEST(Trainer, NamesTheParameterThatIsNotANumber) {
   }
 }
 
-// Finite weights whose product is not.
+// Finite weights whose product is not: the first tensor that shows it is named.
 TEST(Trainer, NamesTheActivationThatOverflowed) {
-  TrainerRig rig(gpt2_settings());
-  const Parameter& up = *rig.model.parameters().find("blocks.1.mlp.up.weight");
-  for (int64_t i = 0; i < up.count; ++i)
-    rig.trainer.weights()[up.offset + i] = 3e38f;
-  EXPECT_THAT(divergence_of(rig), HasSubstr("activation blocks.1.mlp.activation"));
+  struct Case {
+    RunSettings settings;
+    const char* parameter;
+    const char* activation;
+  };
+  RunSettings uncapped = llama_settings();
+  uncapped.model.logit_softcap = 0;
+  for (const Case& bad :
+       {Case{gpt2_settings(), "blocks.1.mlp.up.weight", "blocks.1.mlp.hidden"},
+        Case{llama_settings(), "blocks.1.mlp.up.weight", "blocks.1.mlp.hidden"},
+        Case{llama_settings(), "blocks.0.attention.k_norm.gain", "blocks.0.attention.qk"},
+        Case{uncapped, "head.weight", "logits"}}) {
+    TrainerRig rig(bad.settings);
+    const Parameter& parameter = *rig.model.parameters().find(bad.parameter);
+    for (int64_t i = 0; i < parameter.count; ++i)
+      rig.trainer.weights()[parameter.offset + i] = 3e38f;
+    const std::string message = divergence_of(rig);
+    EXPECT_THAT(message, HasSubstr(std::string("activation ") + bad.activation + " is not finite"));
+    EXPECT_THAT(message, Not(HasSubstr("-nan")));
+  }
 }
 
 // Finite losses, but the head's weights make gradients overflow.
