@@ -95,7 +95,9 @@ struct Avx512Vec {
   }
 
  private:
-  static __mmask16 mask(int64_t n) { return static_cast<__mmask16>((1u << n) - 1u); }
+  static __mmask16 mask(int64_t n) {
+    return static_cast<__mmask16>((1u << n) - 1u);
+  }
 };
 
 }  // namespace cllm::kernels
