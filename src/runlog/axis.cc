@@ -117,21 +117,4 @@ std::string grouped(int64_t number) {
   return digits;
 }
 
-std::string short_count(double count) {
-  Unit unit = unit_of(count);
-  // 999,950 would round to "1000k".
-  if (unit.size < 1e9 && count / unit.size >= 999.5) unit = unit_of(unit.size * 1000);
-  const double value = count / unit.size;
-  if (unit.size == 1) return fmt::format("{:.0f}", value);
-  return fmt::format("{:.{}f}{}", value, value < 9.995 ? 2 : value < 99.95 ? 1 : 0, unit.suffix);
-}
-
-std::string duration_text(double seconds) {
-  if (seconds < 60) return fmt::format("{:.{}f} s", seconds, seconds < 9.95 ? 1 : 0);
-  const auto whole = static_cast<int64_t>(std::min(seconds, 1e15) + 0.5);
-  if (whole < 3600) return fmt::format("{} min {:02} s", whole / 60, whole % 60);
-  if (whole < 86400) return fmt::format("{} h {:02} min", whole / 3600, whole / 60 % 60);
-  return fmt::format("{} d {} h", whole / 86400, whole / 3600 % 24);
-}
-
 }  // namespace cllm

@@ -31,10 +31,4 @@ std::string superscript(int number);
 // "2000", "98,000", "1,250,000"
 std::string grouped(int64_t number);
 
-// "802k", "1.54M", "124M"; three significant digits. "512" below a thousand.
-std::string short_count(double count);
-
-// "42 s", "3 min 12 s", "2 h 05 min", "3 d 4 h".
-std::string duration_text(double seconds);
-
 }  // namespace cllm

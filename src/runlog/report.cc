@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/units.h"
 #include "runlog/axis.h"
 #include "runlog/series.h"
 #include "runlog/svg.h"
@@ -85,12 +86,12 @@ std::string loss_text(double loss) {
 std::string facts(const RunSummary& summary, const Metrics& metrics) {
   std::vector<std::string> parts;
   if (summary.parameters > 0)
-    parts.push_back(short_count(static_cast<double>(summary.parameters)) + " parameters");
+    parts.push_back(format_count(static_cast<double>(summary.parameters)) + " parameters");
   if (!metrics.steps.empty()) {
     const StepRecord& last = metrics.steps.back();
     parts.push_back(counted(last.step, "step"));
-    parts.push_back(short_count(static_cast<double>(last.tokens)) + " tokens");
-    if (std::isfinite(last.seconds)) parts.push_back(duration_text(last.seconds));
+    parts.push_back(format_count(static_cast<double>(last.tokens)) + " tokens");
+    if (std::isfinite(last.seconds)) parts.push_back(format_duration(last.seconds));
   }
   if (const EvalRecord* best = best_evaluation(metrics))
     parts.push_back(fmt::format("best held-out loss {} (perplexity {:.4g}, {} bits/byte)",
@@ -254,8 +255,7 @@ void draw_throughput(Svg& svg, const Metrics& metrics, const Axis& steps) {
   svg.curve(panel, downsample(speed, kBuckets), kSpeed, smoothed ? 1 : 2, smoothed ? 0.3 : 1);
   if (smoothed) svg.curve(panel, smooth(speed, kPositions, kSmoothing), kSpeed, 2);
   if (!values.empty())
-    svg.text(panel.right, panel.top - 14,
-             fmt::format("median {} tokens/s", short_count(quantile(values, 0.5))),
+    svg.text(panel.right, panel.top - 14, "median " + format_rate(quantile(values, 0.5), "tokens"),
              {.anchor = "end"});
   if (speed.empty()) draw_nothing_yet(svg, panel);
 }

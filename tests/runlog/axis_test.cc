@@ -45,19 +45,5 @@ TEST(Axis, SmallNumbersTakeAPowerOut) {
   EXPECT_EQ(superscript(-13), "⁻¹³");
 }
 
-TEST(Axis, Texts) {
-  EXPECT_EQ(short_count(512), "512");
-  EXPECT_EQ(short_count(802304), "802k");
-  EXPECT_EQ(short_count(999960), "1.00M");
-  EXPECT_EQ(short_count(124439808), "124M");
-  EXPECT_EQ(grouped(2000), "2000");
-  EXPECT_EQ(grouped(98000), "98,000");
-  EXPECT_EQ(grouped(-1250000), "-1,250,000");
-  EXPECT_EQ(duration_text(0.55), "0.6 s");
-  EXPECT_EQ(duration_text(192), "3 min 12 s");
-  EXPECT_EQ(duration_text(7500), "2 h 05 min");
-  EXPECT_EQ(duration_text(3 * 86400 + 4 * 3600), "3 d 4 h");
-}
-
 }  // namespace
 }  // namespace cllm

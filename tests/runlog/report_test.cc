@@ -94,7 +94,7 @@ TEST_F(Report, EscapesXml) {
 TEST_F(Report, SaysWhatMatters) {
   const std::string svg = render_report({"my run", 802304}, falling_run(2000));
   expect_sound(svg);
-  for (const char* part : {">my run<", "802k parameters", "2000 steps", "1.54M tokens", "40 s",
+  for (const char* part : {">my run<", "802 k parameters", "2000 steps", "1.54 M tokens", "40.0 s",
                            "best 1.620 at step 2000", "nats per token", "Learning rate",
                            "tokens per second", "optimizer step", ">held-out<", ">smoothed<"})
     EXPECT_NE(svg.find(part), std::string::npos) << part;
@@ -150,7 +150,7 @@ TEST_F(Report, WriteReportReadsTheRun) {
   write_report(run);
   const std::string svg = read_file(run.report());
   expect_sound(svg);
-  EXPECT_NE(svg.find("1.23M parameters"), std::string::npos);
+  EXPECT_NE(svg.find("1.23 M parameters"), std::string::npos);
   EXPECT_NE(svg.find("tiny &amp; co"), std::string::npos);
   write_file(run.environment(), "torn {");
   write_report(run);
