@@ -3,7 +3,7 @@
 # TEXT: files or folders to learn from; without any, the built-in corpus of stories. Every call
 # trains a new model, in runs/demo or, where that is taken, in runs/demo-2 and so on.
 set -eu
-steps=1800 # a minute or two on four cores
+steps=${DEMO_STEPS:-1800} # a minute or two on four cores; CI takes fewer
 
 case ${1-} in
   -h | --help)

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <toml++/toml.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
@@ -194,10 +195,19 @@ void SettingsBinder::apply_assignment(std::string_view assignment) {
 }
 
 void SettingsBinder::apply_environment() {
-  for (const std::string& key : keys()) {
-    const std::string name = environment_name(key);
-    const char* value = std::getenv(name.c_str());
-    if (value != nullptr) set(key, value, name, SettingSource::kEnvironment);
+  for (const Section& section : sections_) {
+    const std::string prefix = environment_name(section.name) + "_";
+    std::vector<std::string> names;  // of variables that mean this section
+    for (char** variable = ::environ; *variable != nullptr; ++variable) {
+      const std::string_view text(*variable);
+      if (text.starts_with(prefix)) names.emplace_back(text.substr(0, text.find('=')));
+    }
+    for (const std::string& name : names) {
+      std::string key = section.name + "." + name.substr(prefix.size());
+      for (char& c : key)
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+      set(key, std::getenv(name.c_str()), name, SettingSource::kEnvironment);
+    }
   }
 }
 

@@ -46,7 +46,8 @@ class SettingsBinder {
   // "section.key=value", as --set takes it. The value is a TOML value; text and names may stand
   // bare, lists as a,b,c, and integers may end in k, M, G (1000s) or Ki, Mi, Gi (1024s).
   void apply_assignment(std::string_view assignment);
-  // The variables CLLM_SECTION_KEY; values as in apply_assignment. Others are ignored.
+  // The variables CLLM_SECTION_KEY; values as in apply_assignment. An unknown KEY of a known
+  // SECTION is an error, other variables are ignored.
   void apply_environment();
   // One value in the form of apply_assignment; origin is for messages ("--steps").
   void set(std::string_view key, std::string_view value, const std::string& origin,

@@ -43,14 +43,21 @@ void print_json(const RunResult& result, Output& out) {
   out.json(json);
 }
 
+// As short as it can be typed here: relative if it lies below the working directory.
+std::string shown_path(const fs::path& path) {
+  std::error_code error;
+  const fs::path here = fs::proximate(path, error);
+  return error || here.string().starts_with("..") ? path.string() : here.string();
+}
+
 void print_text(const RunResult& result, Output& out) {
   out.print("{} at step {} after {} ({})\n", end_name(result.end), result.step,
             format_duration(result.seconds), format_rate(result.tokens_per_second, "tokens"));
   if (result.best_step >= 0)
     out.print("best held-out loss  {:.4f} at step {}\n", result.best_loss, result.best_step);
-  out.print("checkpoint          {} (hash {})\n", result.checkpoint.string(),
+  out.print("checkpoint          {} (hash {})\n", shown_path(result.checkpoint),
             result.checkpoint_hash);
-  out.print("report              {}\n", (result.folder / "report.svg").string());
+  out.print("report              {}\n", shown_path(result.folder / "report.svg"));
 }
 
 int report(const RunResult& result, const ActionContext& context) {

@@ -248,6 +248,9 @@ fs::path resolve_model_folder(const fs::path& argument, Log& log) {
     throw Error(ErrorKind::kUsage, argument.string(),
                 fs::exists(argument) ? "is not a folder" : "does not exist",
                 "give a run, a checkpoint, or a folder with a GPT-2 or Llama model");
+  if (!fs::exists(argument / "config.json"))
+    throw Error(ErrorKind::kData, argument.string(), "holds no model",
+                "give a run, a checkpoint, or a folder with a GPT-2 or Llama model");
   if (fs::exists(argument / "manifest.json") && fs::exists(argument / "state.json"))
     verify_checkpoint(argument);
   return argument;

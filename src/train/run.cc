@@ -27,9 +27,11 @@ std::string environment_json(const Transformer& model, const Engine& engine,
   return json.dump(2) + "\n";
 }
 
-std::string resolved_settings(RunSettings settings) {
+std::string resolved_settings(const RunSettings& settings) {
+  RunSettings copy;
   SettingsBinder binder;
-  settings.bind(binder);
+  copy.bind(binder);  // what it holds now are the defaults that the file names
+  copy = settings;
   return settings_toml(binder);
 }
 
@@ -222,7 +224,11 @@ RunResult resume_run(RunSettings settings, const RunFolder& folder, const Engine
   reconsider_early_stop(origin.state, settings, folder, log);
   prepare_trainer(loop.trainer(), origin, folder, tokenizer);
   warn_of_other_kernels(folder, engine, log);
-  log.info(fmt::format("resuming from step {} of {}", step, settings.train.steps));
+  if (step == settings.train.steps)
+    log.info(
+        fmt::format("nothing to do: the run is at step {0} of {0}; --steps gives it more", step));
+  else
+    log.info(fmt::format("resuming from step {} of {}", step, settings.train.steps));
   const std::string config = resolved_settings(settings);
   if (config != read_file(folder.config())) write_file(folder.config(), config);
   MetricsWriter writer = MetricsWriter::open_for_resume(folder, step);

@@ -66,7 +66,6 @@ void RunLoop::train_step() {
   const StepResult result = step_or_advise();
   const double elapsed = steady_seconds() - start;
   seconds_ += elapsed;
-  session_seconds_ += elapsed;
   const StepRecord record{
       .step = state().step,
       .loss = result.loss,
@@ -219,9 +218,7 @@ RunResult RunLoop::finish(RunResult result) {
   result.best_loss = state().best_loss;
   result.best_step = state().best_step;
   result.seconds = seconds_;
-  const auto tokens =
-      static_cast<double>((state().step - first_step_) * trainer_.tokens_per_step());
-  result.tokens_per_second = session_seconds_ > 0 ? tokens / session_seconds_ : 0;
+  result.tokens_per_second = seconds_ > 0 ? static_cast<double>(state().tokens) / seconds_ : 0;
   result.folder = folder_.path();
   result.checkpoint = folder_.checkpoint(state().step);
   const std::string manifest = read_file(result.checkpoint / "manifest.json");

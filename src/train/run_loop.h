@@ -69,7 +69,7 @@ class RunLoop {
   std::optional<MetricsWriter> metrics_;
   std::optional<RunDisplay> display_;
   Evaluation last_;
-  double seconds_ = 0, session_seconds_ = 0;
+  double seconds_ = 0;
   int64_t first_step_ = 0;
   int64_t saved_step_ = -1;
   bool stop_wanted_ = false, save_wanted_ = false;

@@ -27,7 +27,7 @@ struct RunResult {
   double best_loss = 0;
   int64_t best_step = -1;
   double seconds = 0;            // training time, resumes included
-  double tokens_per_second = 0;  // mean of this session
+  double tokens_per_second = 0;  // mean over those seconds
   fs::path folder;
   fs::path checkpoint;          // the newest
   std::string checkpoint_hash;  // of its manifest: equal if and only if every file of two

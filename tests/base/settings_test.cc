@@ -216,6 +216,14 @@ TEST_F(Settings, EnvironmentErrorsNameTheVariable) {
             "CLLM_TRAIN_RESUME: train.resume = 'maybe' has the wrong type; give true or false");
 }
 
+TEST_F(Settings, AMistypedVariableOfASectionIsAnError) {
+  ASSERT_EQ(::setenv("CLLM_TRAIN_STPES", "3", 1), 0);
+  const std::string text = message([&] { binder.apply_environment(); });
+  ::unsetenv("CLLM_TRAIN_STPES");
+  EXPECT_THAT(text, HasSubstr("CLLM_TRAIN_STPES"));
+  EXPECT_THAT(text, HasSubstr("train.steps"));
+}
+
 TEST(SettingsDeath, TwoSettingsOfOneNameAreABug) {
   Train a, b;
   SettingsBinder binder;

@@ -291,7 +291,9 @@ TEST_F(Checkpoint, ResolvesRunsCheckpointsAndModels) {
   EXPECT_THAT(error_of([&] { resolve_model_folder(run.checkpoint(1), log); }),
               HasSubstr("state.json"));
   EXPECT_THROW(resolve_model_folder(folder_ / "nowhere", log), Error);
-  EXPECT_EQ(resolve_model_folder(folder_, log), folder_) << "any folder; load_model judges it";
+  EXPECT_THAT(error_of([&] { resolve_model_folder(folder_, log); }), HasSubstr("holds no model"));
+  write_file(folder_ / "config.json", "{}");
+  EXPECT_EQ(resolve_model_folder(folder_, log), folder_) << "load_model judges what is in it";
 }
 
 // Files may not grow beyond a limit for a while, as on a full disk.
