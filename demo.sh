@@ -41,7 +41,7 @@ else
 fi
 echo
 echo "== training on $*; Ctrl-C stops and saves, \`$cllm resume $run\` goes on"
-"$cllm" train --data "$@" --preset demo --steps $steps --batch-size 8 \
+"$cllm" train --data "$@" --preset demo --steps "$steps" --batch-size 8 \
   --set tokenizer.kind=bpe --set tokenizer.vocabulary_size=1024 \
   --set optimizer.learning_rate=0.003 --set schedule.min_learning_rate=0.0001 \
   --set evaluation.every=600 --set evaluation.windows=64 --set sample.every=600 \
