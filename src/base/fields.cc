@@ -90,6 +90,10 @@ FieldValue Field::value() const {
                                CHECK_MSG(index < access.names.size(), "an enum value has no name");
                                return access.names[index];
                              },
+                             [this](const double* number) -> FieldValue {
+                               if (*number == 0 && !info_.zero_word.empty()) return info_.zero_word;
+                               return *number;
+                             },
                              [](const auto* pointer) -> FieldValue { return *pointer; }},
                     target_);
 }
@@ -111,7 +115,11 @@ Field::Outcome Field::test(const FieldValue& value) const {
       Overload{
           [&](bool*) { return type(std::holds_alternative<bool>(value)); },
           [&](int64_t*) { return range(number_from<int64_t>(value)); },
-          [&](double*) { return range(number_from<double>(value)); },
+          [&](double*) {
+            const auto* word = std::get_if<std::string>(&value);
+            if (word != nullptr && is_zero_word(*word)) return Outcome::kDone;
+            return range(number_from<double>(value));
+          },
           [&](std::string*) { return type(std::holds_alternative<std::string>(value)); },
           [&](std::vector<std::string>*) {
             return type(std::holds_alternative<std::vector<std::string>>(value));
@@ -132,7 +140,7 @@ Field::Outcome Field::assign(const FieldValue& value) {
   std::visit(
       Overload{
           [&](int64_t* target) { *target = number_from<int64_t>(value).value(); },
-          [&](double* target) { *target = number_from<double>(value).value(); },
+          [&](double* target) { *target = number_from<double>(value).value_or(0); },
           [&](const EnumAccess& access) {
             const auto& names = access.names;
             const auto found = std::ranges::find(names, std::get<std::string>(value));
@@ -172,7 +180,7 @@ std::string Field::expectation() const {
   if (std::isfinite(info_.maximum))
     bounds += fmt::format("{} {} {}", bounds.empty() ? "" : " and",
                           info_.below_maximum ? "<" : "<=", info_.maximum);
-  return type + bounds;
+  return (info_.zero_word.empty() ? "" : info_.zero_word + " or ") + type + bounds;
 }
 
 void FieldList::add(std::string name, bool& value, FieldInfo info) {

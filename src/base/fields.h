@@ -38,6 +38,7 @@ struct FieldInfo {
   double maximum = std::numeric_limits<double>::infinity();
   bool above_minimum = false;  // the minimum itself is not allowed
   bool below_maximum = false;  // the maximum itself is not allowed
+  std::string zero_word = {};  // a number's: the word that stands for 0, in range or not ("auto")
 };
 
 // One row of a table of names: constexpr EnumName<Color> kColorNames[] = {{Color::kRed, "red"}};
@@ -74,6 +75,9 @@ class Field {
   Outcome test(const FieldValue& value) const;
 
   bool is_text() const;  // text or enum: a bare word is a value
+  bool is_zero_word(std::string_view word) const {
+    return !word.empty() && word == info_.zero_word;
+  }
   bool is_list() const { return std::holds_alternative<std::vector<std::string>*>(target_); }
   bool is_integer() const { return std::holds_alternative<int64_t*>(target_); }
   // The names of an enum; empty for every other type.

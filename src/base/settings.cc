@@ -86,7 +86,8 @@ std::vector<std::string> split_commas(std::string_view text) {
 std::string toml_from_bare(const Field& field, std::string_view text) {
   const bool quoted = text.size() >= 2 && text.front() == text.back() &&
                       (text.front() == '"' || text.front() == '\'');
-  if (field.is_text() && !quoted) return toml_literal(std::string(text));
+  if ((field.is_text() && !quoted) || field.is_zero_word(text))
+    return toml_literal(std::string(text));
   if (field.is_list() && !text.starts_with('[')) return toml_literal(split_commas(text));
   if (field.is_integer())
     if (const auto integer = suffixed_integer(text)) return std::to_string(*integer);

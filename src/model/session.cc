@@ -186,13 +186,27 @@ double Session::head_loss(const nn::Run& run, const int32_t* targets, float grad
 }
 
 void Session::backward_trunk(const nn::Run& run, const int32_t* tokens) {
+  backward_final_norm(run);
+  for (size_t layer = slots_.blocks.size(); layer-- > 0;)
+    backward_block(run, layer);
+  backward_embedding(run, tokens);
+}
+
+void Session::backward_final_norm(const nn::Run& run) {
   const int64_t N = run.rows(), C = model_.config().width;
   float* dx = run.at(slots_.dx);
   ops::fill_zero(context_, N * C, dx);
   model_.final_norm().backward(run, slots_.scratch, slots_.final_norm, N, run.at(last_output()),
                                run.at(slots_.dfinal), dx);
-  for (size_t layer = slots_.blocks.size(); layer-- > 0;)
-    model_.blocks()[layer].backward(run, slots_.scratch, slots_.blocks[layer], dx);
+}
+
+void Session::backward_block(const nn::Run& run, size_t layer) {
+  model_.blocks()[layer].backward(run, slots_.scratch, slots_.blocks[layer], run.at(slots_.dx));
+}
+
+void Session::backward_embedding(const nn::Run& run, const int32_t* tokens) {
+  const int64_t N = run.rows(), C = model_.config().width;
+  float* dx = run.at(slots_.dx);
   const auto dropout = static_cast<float>(model_.config().dropout);
   if (run.training && dropout > 0)
     ops::dropout(context_, N * C, dropout, run.dropout_key(kEmbeddingDropout), dx, dx);
@@ -207,19 +221,57 @@ void Session::clear_gradients(float* gradients) const {
   ops::fill_zero(context_, model_.parameters().arena_floats(), gradients);
 }
 
-double Session::forward_backward(const Batch& batch, const float* weights, float gradient_scale,
-                                 DropoutSeed dropout, float* gradients) {
+nn::Run Session::training_run(const Batch& batch, const float* weights, DropoutSeed dropout) {
   CHECK(shape_.training);
   nn::Run run = make_run(batch.B, batch.T, weights);
   run.training = true;
-  run.gradients = gradients;
   run.seed = dropout.seed;
   run.micro_step = dropout.micro_step;
-  embed(run, batch.tokens);
+  return run;
+}
+
+void Session::forward_trunk(const nn::Run& run, const int32_t* tokens) {
+  embed(run, tokens);
   forward_blocks(run);
   final_norm(run);
+}
+
+double Session::forward_backward(const Batch& batch, const float* weights, float gradient_scale,
+                                 DropoutSeed dropout, float* gradients) {
+  nn::Run run = training_run(batch, weights, dropout);
+  run.gradients = gradients;
+  forward_trunk(run, batch.tokens);
   const double loss = head_loss(run, batch.targets, gradient_scale);
   backward_trunk(run, batch.tokens);
+  return loss;
+}
+
+double Session::forward_backward(const Batch& batch, const float* weights, float gradient_scale,
+                                 DropoutSeed dropout, const GradientStream& stream) {
+  nn::Run run = training_run(batch, weights, dropout);
+  const GradientWindow& window = stream.window;
+  const auto enter = [&](ParameterRange range) {
+    run.gradients = window.base(range, stream.memory);
+  };
+  const auto leave = [&](ParameterRange range) {
+    stream.finished(range);
+    ops::fill_zero(context_, range.count(), window.at(range, stream.memory));
+  };
+  forward_trunk(run, batch.tokens);
+  enter(model_.config().tied_head ? window.front() : window.back());
+  const double loss = head_loss(run, batch.targets, gradient_scale);
+  if (!std::isfinite(loss)) return loss;
+  enter(window.back());
+  backward_final_norm(run);
+  for (size_t layer = slots_.blocks.size(); layer-- > 0;) {
+    enter(window.block(layer));
+    backward_block(run, layer);
+    leave(window.block(layer));
+  }
+  leave(window.back());
+  enter(window.front());
+  backward_embedding(run, batch.tokens);
+  leave(window.front());
   return loss;
 }
 

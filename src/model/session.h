@@ -5,10 +5,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "model/gradient_window.h"
 #include "model/transformer.h"
 #include "nn/run.h"
 #include "tensor/arena.h"
@@ -26,6 +28,15 @@ struct Batch {
 struct DropoutSeed {
   uint64_t seed = 0;
   uint64_t micro_step = 0;
+};
+
+// Gradients that are taken range by range as the backward pass completes them.
+struct GradientStream {
+  const GradientWindow& window;
+  float* memory = nullptr;  // window.floats() elements, all zero before and after
+  // Called when the gradients of a range lie complete in the window: for the blocks from the last
+  // to the first, then for window.back() and window.front().
+  std::function<void(ParameterRange)> finished;
 };
 
 // Not thread-safe; one at a time per Session. `model` and `context` must outlive it.
@@ -49,6 +60,10 @@ class Session {
   // sum / d weights. The plan must be for training. batch.B, batch.T at most what was planned.
   double forward_backward(const Batch& batch, const float* weights, float gradient_scale,
                           DropoutSeed dropout, float* gradients);
+  // The same without an arena of gradients; each range may be updated in weights as it is finished.
+  // A sum that is not finite is returned before the backward pass.
+  double forward_backward(const Batch& batch, const float* weights, float gradient_scale,
+                          DropoutSeed dropout, const GradientStream& stream);
   // The sum of the losses without dropout and without gradients.
   double evaluate(const Batch& batch, const float* weights);
   // Logits [T, V] of every row, softcap applied, into `logits`; no dropout.
@@ -94,7 +109,12 @@ class Session {
   void final_norm(const nn::Run& run);
   // Losses of all rows; with gradient_scale != 0 also dfinal and the head's gradient.
   double head_loss(const nn::Run& run, const int32_t* targets, float gradient_scale);
+  nn::Run training_run(const Batch& batch, const float* weights, DropoutSeed dropout);
+  void forward_trunk(const nn::Run& run, const int32_t* tokens);
   void backward_trunk(const nn::Run& run, const int32_t* tokens);
+  void backward_final_norm(const nn::Run& run);
+  void backward_block(const nn::Run& run, size_t layer);
+  void backward_embedding(const nn::Run& run, const int32_t* tokens);
 
   const Transformer& model_;
   const ops::Context& context_;

@@ -10,7 +10,7 @@ namespace {
 
 constexpr int64_t kUpdateChunk = 16384;  // elements of the arena per task
 
-// Calls body(begin, count, decays) for every piece of a span inside every chunk of the arena, one
+// Calls body(begin, count, span) for every piece of a span inside every chunk of the arena, one
 // task per chunk. Elementwise, so the cuts do not show in the result.
 template <class Body>
 void for_each_piece(ThreadPool& pool, std::span<const ParameterSpan> spans, Body body) {
@@ -25,7 +25,7 @@ void for_each_piece(ThreadPool& pool, std::span<const ParameterSpan> spans, Body
     for (; span != spans.end() && span->begin < end; ++span) {
       const int64_t from = std::max(begin, span->begin);
       const int64_t to = std::min(end, span->begin + span->count);
-      body(from, to - from, span->decays);
+      body(from, to - from, *span);
     }
   });
 }
@@ -36,36 +36,40 @@ void adamw_step(const ops::Context& context, const AdamW& options,
                 std::span<const ParameterSpan> spans, int64_t step, double learning_rate,
                 float gradient_scale, const float* gradients, float* weights, float* first_moment,
                 float* second_moment) {
+  const ops::ProfileScope scope(context.profile, "optimizer");
   CHECK_MSG(step >= 1, "step={}", step);
   const double first_correction = 1 - std::pow(options.beta1, static_cast<double>(step));
   const double second_correction = 1 - std::pow(options.beta2, static_cast<double>(step));
-  kernels::AdamWUpdate plain = {};
-  plain.gradient_scale = gradient_scale;
-  plain.first_rate = static_cast<float>(1 - options.beta1);
-  plain.second_rate = static_cast<float>(1 - options.beta2);
-  plain.root_correction = static_cast<float>(1 / std::sqrt(second_correction));
-  plain.epsilon = static_cast<float>(options.epsilon);
-  plain.step_size = static_cast<float>(learning_rate / first_correction);
-  kernels::AdamWUpdate decaying = plain;
-  decaying.decay = static_cast<float>(learning_rate * options.weight_decay);
-  for_each_piece(context.pool, spans, [&](int64_t begin, int64_t count, bool decays) {
-    context.kernels.update.adamw(decays ? &decaying : &plain, count, gradients + begin,
-                                 weights + begin, first_moment + begin, second_moment + begin);
+  kernels::AdamWUpdate common = {};
+  common.gradient_scale = gradient_scale;
+  common.first_rate = static_cast<float>(1 - options.beta1);
+  common.second_rate = static_cast<float>(1 - options.beta2);
+  common.root_correction = static_cast<float>(1 / std::sqrt(second_correction));
+  common.epsilon = static_cast<float>(options.epsilon);
+  for_each_piece(context.pool, spans, [&](int64_t begin, int64_t count, const ParameterSpan& span) {
+    const double rate = learning_rate * span.rate;
+    kernels::AdamWUpdate update = common;
+    update.step_size = static_cast<float>(rate / first_correction);
+    if (span.decays) update.decay = static_cast<float>(rate * options.weight_decay);
+    context.kernels.update.adamw(&update, count, gradients + begin, weights + begin,
+                                 first_moment + begin, second_moment + (begin - span.second_shift));
   });
 }
 
 void sgd_step(const ops::Context& context, const Sgd& options, std::span<const ParameterSpan> spans,
               double learning_rate, float gradient_scale, const float* gradients, float* weights,
               float* velocity) {
-  kernels::SgdUpdate plain = {};
-  plain.gradient_scale = gradient_scale;
-  plain.momentum = static_cast<float>(options.momentum);
-  plain.learning_rate = static_cast<float>(learning_rate);
-  kernels::SgdUpdate decaying = plain;
-  decaying.decay = static_cast<float>(learning_rate * options.weight_decay);
-  for_each_piece(context.pool, spans, [&](int64_t begin, int64_t count, bool decays) {
-    context.kernels.update.sgd(decays ? &decaying : &plain, count, gradients + begin,
-                               weights + begin, velocity + begin);
+  const ops::ProfileScope scope(context.profile, "optimizer");
+  kernels::SgdUpdate common = {};
+  common.gradient_scale = gradient_scale;
+  common.momentum = static_cast<float>(options.momentum);
+  for_each_piece(context.pool, spans, [&](int64_t begin, int64_t count, const ParameterSpan& span) {
+    const double rate = learning_rate * span.rate;
+    kernels::SgdUpdate update = common;
+    update.learning_rate = static_cast<float>(rate);
+    if (span.decays) update.decay = static_cast<float>(rate * options.weight_decay);
+    context.kernels.update.sgd(&update, count, gradients + begin, weights + begin,
+                               velocity + begin);
   });
 }
 
@@ -75,6 +79,7 @@ int64_t norm_partials(int64_t count) {
 
 double gradient_norm(const ops::Context& context, int64_t count, const float* gradients,
                      double* partial) {
+  const ops::ProfileScope scope(context.profile, "gradient norm");
   const int64_t chunks = norm_partials(count);
   context.pool.parallel_for(chunks, [&](int64_t chunk, int) {
     const int64_t begin = chunk * kNormChunk;

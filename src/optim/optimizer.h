@@ -9,11 +9,13 @@
 
 namespace cllm::optim {
 
-// A run of parameters in the arena that share their weight decay. Spans are disjoint and ascending.
+// A run of parameters in the arena that are updated alike. Spans are disjoint and ascending.
 struct ParameterSpan {
   int64_t begin = 0;  // element offset in the arena
   int64_t count = 0;  // elements
   bool decays = false;
+  double rate = 1;           // times the learning rate
+  int64_t second_shift = 0;  // AdamW: the second moment of element i is element i - second_shift
 };
 
 struct AdamW {  // Loshchilov & Hutter, "Decoupled weight decay regularization", 2019
@@ -22,10 +24,10 @@ struct AdamW {  // Loshchilov & Hutter, "Decoupled weight decay regularization",
 };
 
 // One step on every span: weights =, first_moment =, second_moment = . step counts from 1 (bias
-// correction). Each gradient is first multiplied by gradient_scale (clipping). Decay: w -=
-// learning_rate * weight_decay * w on spans that decay, before the update, as PyTorch does. Within
-// rounding of torch.optim.AdamW. Threads over fixed chunks; elements outside the spans are
-// untouched.
+// correction). One parallel loop for all spans, however small. Each gradient is first multiplied by
+// gradient_scale (clipping). Decay: w -= learning_rate * weight_decay * w on spans that decay,
+// before the update, as PyTorch does. Within rounding of torch.optim.AdamW. Threads over fixed
+// chunks; elements outside the spans are untouched.
 void adamw_step(const ops::Context& context, const AdamW& options,
                 std::span<const ParameterSpan> spans, int64_t step, double learning_rate,
                 float gradient_scale, const float* gradients, float* weights, float* first_moment,

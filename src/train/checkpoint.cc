@@ -17,7 +17,8 @@ namespace {
 using Json = nlohmann::json;
 using OrderedJson = nlohmann::ordered_json;
 
-constexpr int kStateVersion = 2;
+// 2 had no loss scaling; it is still read.
+constexpr int kStateVersion = 3, kOldestStateVersion = 2;
 
 std::string tensor_name(const NamedArena& arena, const Parameter& parameter) {
   return arena.name + "." + parameter.name;
@@ -26,25 +27,24 @@ std::string tensor_name(const NamedArena& arena, const Parameter& parameter) {
 void write_moments(const fs::path& path, const CheckpointContents& contents) {
   SafetensorsWriter writer;
   for (const NamedArena& arena : contents.moments)
-    for (const Parameter& parameter : contents.model.parameters().all())
-      writer.add(tensor_name(arena, parameter), DType::kF32, parameter.shape,
-                 arena.data + parameter.offset);
+    for_each_part(contents.model.parameters(), arena, [&](const Parameter& parameter, float* data) {
+      writer.add(tensor_name(arena, parameter), DType::kF32, parameter.shape, data);
+    });
   writer.write(path);
 }
 
 void read_moments(const fs::path& path, const CheckpointContents& contents) {
   const SafetensorsFile file(path);
-  for (const NamedArena& arena : contents.moments) {
-    for (const Parameter& parameter : contents.model.parameters().all()) {
+  for (const NamedArena& arena : contents.moments)
+    for_each_part(contents.model.parameters(), arena, [&](const Parameter& parameter, float* data) {
       const StoredTensor* tensor = file.find(tensor_name(arena, parameter));
       if (tensor == nullptr)
         throw Error(ErrorKind::kData, path.string(),
                     "has no tensor " + tensor_name(arena, parameter),
                     "the run's optimizer was another one; start a new run from this model");
       require_shape(*tensor, parameter.shape);
-      copy_as_float(*tensor, {arena.data + parameter.offset, static_cast<size_t>(parameter.count)});
-    }
-  }
+      copy_as_float(*tensor, {data, static_cast<size_t>(parameter.count)});
+    });
 }
 
 // An infinite best loss (nothing evaluated yet) is null.
@@ -54,6 +54,11 @@ OrderedJson state_json(const TrainingState& state) {
           {"micro_steps", state.micro_steps},
           {"tokens", state.tokens},
           {"loader", {{"epoch", state.loader.epoch}, {"window", state.loader.window}}},
+          {"loss_scale",
+           {{"scale", state.loss_scale.scale},
+            {"good_steps", state.loss_scale.good_steps},
+            {"skipped_steps", state.loss_scale.skipped_steps},
+            {"skipped_in_row", state.loss_scale.skipped_in_row}}},
           {"best_loss",
            std::isfinite(state.best_loss) ? OrderedJson(state.best_loss) : OrderedJson(nullptr)},
           {"best_step", state.best_step},
@@ -61,6 +66,13 @@ OrderedJson state_json(const TrainingState& state) {
           {"stopped_early", state.stopped_early},
           {"evaluation_owed", state.evaluation_owed},
           {"sample_owed", state.sample_owed}};
+}
+
+optim::LossScaleState loss_scale_from(const Json& json) {
+  return {.scale = json.at("scale"),
+          .good_steps = json.at("good_steps"),
+          .skipped_steps = json.at("skipped_steps"),
+          .skipped_in_row = json.at("skipped_in_row")};
 }
 
 // The step of "step-000500"; none for other names.
@@ -208,7 +220,8 @@ TrainingState read_state(const fs::path& folder) {
   const fs::path path = folder / "state.json";
   try {
     const Json json = Json::parse(read_file(path));
-    if (json.at("version") != kStateVersion)
+    const Json& version = json.at("version");
+    if (version < kOldestStateVersion || version > kStateVersion)
       throw Error(ErrorKind::kData, path.string(), "was written by another version of cllm",
                   "continue with that version, or start a new run from this model");
     TrainingState state;
@@ -217,6 +230,7 @@ TrainingState read_state(const fs::path& folder) {
     state.tokens = json.at("tokens");
     state.loader.epoch = json.at("loader").at("epoch");
     state.loader.window = json.at("loader").at("window");
+    if (version > 2) state.loss_scale = loss_scale_from(json.at("loss_scale"));
     if (!json.at("best_loss").is_null()) state.best_loss = json.at("best_loss");
     state.best_step = json.at("best_step");
     state.evaluations_since_best = json.at("evaluations_since_best");

@@ -1,6 +1,9 @@
 // Checkpoints of a run: checkpoints/step-NNNNNN/ is a model folder (model/model_folder.h) with
 // optimizer.safetensors, state.json and manifest.json (size and xxHash64 of every file). Built
 // under a temporary name, fsynced, renamed; older ones are removed only when the new one stands.
+// With train.ema_decay the model is the average of the weights, because that is what was evaluated
+// and what everybody who reads the folder wants; the weights themselves, which only a resumed run
+// needs, lie in optimizer.safetensors as "weights.NAME".
 #pragma once
 
 #include <cstdint>
@@ -11,6 +14,7 @@
 #include "base/log.h"
 #include "data/loader.h"
 #include "model/model_folder.h"
+#include "optim/loss_scale.h"
 #include "runlog/run_folder.h"
 
 namespace cllm {
@@ -22,6 +26,7 @@ struct TrainingState {
   int64_t micro_steps = 0;  // forward passes done; the dropout counter
   int64_t tokens = 0;       // trained on
   LoaderState loader;
+  optim::LossScaleState loss_scale;
   double best_loss = std::numeric_limits<double>::infinity();  // of evaluations so far
   int64_t best_step = -1;
   int64_t evaluations_since_best = 0;
@@ -30,18 +35,30 @@ struct TrainingState {
   bool evaluation_owed = false, sample_owed = false;
 };
 
-// Arenas of the optimizer by name ("first_moment", ...), laid out like the weights.
+// Arenas of the optimizer by name ("first_moment", ...).
 struct NamedArena {
   std::string name;
   float* data = nullptr;
+  // Where each parameter of the table lies, -1 = it has no place here. Empty: as in the weights.
+  std::vector<int64_t> offsets = {};
 };
 
 struct CheckpointContents {
   const Transformer& model;
   const Tokenizer& tokenizer;
-  float* weights;
+  float* weights;  // of model.safetensors: what was evaluated, which may be an average
   std::vector<NamedArena> moments;
 };
+
+// Calls body(parameter, its elements in the arena) for every parameter that has a place in it.
+template <class Body>
+void for_each_part(const ParameterTable& table, const NamedArena& arena, Body body) {
+  for (size_t i = 0; i < table.all().size(); ++i) {
+    const Parameter& parameter = table.all()[i];
+    const int64_t offset = arena.offsets.empty() ? parameter.offset : arena.offsets[i];
+    if (offset >= 0) body(parameter, arena.data + offset);
+  }
+}
 
 // Writes checkpoints/step-N, points `latest` to it, and `best` too if state.best_step is this step;
 // then removes all but the newest `keep` and the best. A checkpoint of this step that is already

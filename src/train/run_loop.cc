@@ -26,7 +26,7 @@ RunLoop::RunLoop(const RunSettings& settings, const RunFolder& folder, const Cor
     log.warn(fmt::format("the held-out text has {} tokens: the model is not evaluated",
                          corpus.validation.size()));
   if (settings.sample.every == 0) return;
-  generator_.emplace(model, engine.context(), trainer_.weights());
+  generator_.emplace(model, engine.context(), trainer_.evaluation_weights());
   // A prompt that cannot be encoded must fail now, not at the first sample.
   std::vector<Token> prompt;
   tokenizer_.encode(settings.sample.prompt, prompt, TextPlace{"sample.prompt"});
@@ -77,6 +77,11 @@ void RunLoop::train_step() {
   metrics_->write(record);
   if (const auto text = learning_rate_event(settings_.learning_rate_schedule(), state().step - 1))
     event(*text);
+  if (result.skipped)
+    event(
+        fmt::format("the gradients overflowed at loss scale {}: step skipped ({} so far), the "
+                    "scale is {} now",
+                    result.loss_scale, state().loss_scale.skipped_steps, state().loss_scale.scale));
   display_->step(record, state().step % settings_.train.log_every == 0 ||
                              state().step == settings_.train.steps);
 }
@@ -115,7 +120,7 @@ bool RunLoop::finish_step() {
 bool RunLoop::evaluate_now() {
   if (windows_) {
     try {
-      last_ = evaluate(trainer_.session(), trainer_.weights(), *windows_,
+      last_ = evaluate(trainer_.session(), trainer_.evaluation_weights(), *windows_,
                        settings_.evaluation.windows, token_bytes_, [&](int64_t done, int64_t all) {
                          if (done < all && stop_is_wanted()) throw Interrupted("evaluation");
                        });

@@ -11,7 +11,13 @@ constexpr EnumName<TokenizerSettings::Kind> kTokenizerNames[] = {
     {TokenizerSettings::Kind::kChar, "char"},
     {TokenizerSettings::Kind::kBpe, "bpe"}};
 constexpr EnumName<OptimizerSettings::Kind> kOptimizerNames[] = {
-    {OptimizerSettings::Kind::kAdamw, "adamw"}, {OptimizerSettings::Kind::kSgd, "sgd"}};
+    {OptimizerSettings::Kind::kAdamw, "adamw"},
+    {OptimizerSettings::Kind::kSgd, "sgd"},
+    {OptimizerSettings::Kind::kMuon, "muon"}};
+constexpr EnumName<PrecisionSettings::Mode> kPrecisionNames[] = {
+    {PrecisionSettings::Mode::kFp32, "fp32"},
+    {PrecisionSettings::Mode::kBf16, "bf16"},
+    {PrecisionSettings::Mode::kFp16, "fp16"}};
 
 }  // namespace
 
@@ -54,7 +60,15 @@ void TrainSettings::list(FieldList& fields) {
               .minimum = 1,
               .maximum = 1 << 20});
   fields.add("clip_norm", clip_norm,
-             {.help = "largest norm of all gradients together; 0 = no clipping", .minimum = 0});
+             {.help = "largest norm of all gradients together; 0 = no clipping, which without "
+                      "accumulation saves the memory of the gradients",
+              .minimum = 0});
+  fields.add("ema_decay", ema_decay,
+             {.help = "decay of an exponential average of the weights, which is then what is "
+                      "evaluated, sampled and saved as the model; 0 = none",
+              .minimum = 0,
+              .maximum = 1,
+              .below_maximum = true});
   fields.add("seed", seed, {.help = "seed of weights, shuffling and dropout", .minimum = 0});
   fields.add("threads", threads,
              {.help = "threads; 0 = as many as there are cores for this process",
@@ -64,9 +78,21 @@ void TrainSettings::list(FieldList& fields) {
 }
 
 void OptimizerSettings::list(FieldList& fields) {
-  fields.add("kind", kind, kOptimizerNames, {.help = "optimizer"});
+  fields.add("kind", kind, kOptimizerNames,
+             {.help = "optimizer; muon takes the matrices of the blocks and leaves the rest to "
+                      "adamw"});
   fields.add("learning_rate", learning_rate,
              {.help = "peak learning rate", .minimum = 0, .above_minimum = true});
+  fields.add("embedding_learning_rate", embedding_learning_rate,
+             {.help = "peak learning rate of the embeddings",
+              .minimum = 0,
+              .above_minimum = true,
+              .zero_word = "same"});
+  fields.add("head_learning_rate", head_learning_rate,
+             {.help = "peak learning rate of an output head of its own",
+              .minimum = 0,
+              .above_minimum = true,
+              .zero_word = "same"});
   fields.add("beta1", beta1,
              {.help = "adamw: decay of the first moment",
               .minimum = 0,
@@ -82,6 +108,33 @@ void OptimizerSettings::list(FieldList& fields) {
   fields.add("momentum", momentum,
              {.help = "sgd: momentum", .minimum = 0, .maximum = 1, .below_maximum = true});
   fields.add("weight_decay", weight_decay, {.help = "decoupled decay of matrices", .minimum = 0});
+  list_muon(fields);
+}
+
+void OptimizerSettings::list_muon(FieldList& fields) {
+  fields.add("muon_learning_rate", muon_learning_rate,
+             {.help = "muon: peak learning rate of the matrices of the blocks; it follows the "
+                      "same course",
+              .minimum = 0,
+              .above_minimum = true});
+  fields.add("muon_momentum", muon_momentum,
+             {.help = "muon: momentum", .minimum = 0, .maximum = 1, .below_maximum = true});
+  fields.add("muon_momentum_warmup", muon_momentum_warmup,
+             {.help = "muon: steps in which the momentum rises from 0.85", .minimum = 0});
+  fields.add("muon_weight_decay", muon_weight_decay,
+             {.help = "muon: decoupled decay of the matrices of the blocks", .minimum = 0});
+  fields.add("muon_cautious_decay", muon_cautious_decay,
+             {.help = "muon: decay a weight only where its update shrinks it too"});
+}
+
+void PrecisionSettings::list(FieldList& fields) {
+  fields.add("mode", mode, kPrecisionNames,
+             {.help = "numbers of activations and products; weights, sums and optimizer are fp32"});
+  fields.add("loss_scale", loss_scale,
+             {.help = "fp16: what the loss is multiplied by before the backward pass",
+              .minimum = 1,
+              .maximum = optim::kLargestLossScale,
+              .zero_word = "dynamic"});
 }
 
 void ScheduleSettings::list(FieldList& fields) {
@@ -130,6 +183,7 @@ void RunSettings::bind(SettingsBinder& binder) {
   binder.add_section("tokenizer", tokenizer, "how text becomes tokens");
   binder.add_section("data", data, "what it learns from");
   binder.add_section("train", train, "how long and how wide");
+  binder.add_section("precision", precision, "in which numbers it is computed");
   binder.add_section("optimizer", optimizer, "how weights follow gradients");
   binder.add_section("schedule", schedule, "how the learning rate changes");
   binder.add_section("evaluation", evaluation, "how it is judged on held-out text");
@@ -149,7 +203,24 @@ optim::Schedule RunSettings::learning_rate_schedule() const {
           .wsd_decay_share = schedule.decay_share};
 }
 
+optim::LossScaling RunSettings::loss_scaling() const {
+  if (precision.mode != PrecisionSettings::Mode::kFp16) return {};
+  return {.dynamic = precision.loss_scale == 0, .fixed = precision.loss_scale};
+}
+
+bool RunSettings::updates_in_backward() const {
+  return train.clip_norm == 0 && train.gradient_accumulation_steps == 1 &&
+         precision.mode != PrecisionSettings::Mode::kFp16;
+}
+
 void RunSettings::validate_training() const {
+  if (precision.loss_scale != 0 && precision.mode != PrecisionSettings::Mode::kFp16)
+    throw Error(ErrorKind::kUsage, "precision.loss_scale", "only precision.mode = fp16 has one",
+                "drop it or choose fp16");
+  if (optimizer.head_learning_rate != 0 && model.tied_head)
+    throw Error(ErrorKind::kUsage, "optimizer.head_learning_rate",
+                "the head is the token embedding (model.tied_head)",
+                "give optimizer.embedding_learning_rate or untie the head");
   if (schedule.lr_scheduler != optim::ScheduleKind::kConstant &&
       schedule.min_learning_rate > optimizer.learning_rate)
     throw Error(ErrorKind::kUsage, "schedule.min_learning_rate",

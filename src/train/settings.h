@@ -9,6 +9,7 @@
 #include "base/settings.h"
 #include "model/config.h"
 #include "model/sampler.h"
+#include "optim/loss_scale.h"
 #include "optim/schedule.h"
 
 namespace cllm {
@@ -34,6 +35,7 @@ struct TrainSettings {
   int64_t batch_size = 32;
   int64_t gradient_accumulation_steps = 1;
   double clip_norm = 1.0;
+  double ema_decay = 0;  // 0: no average of the weights
   int64_t seed = 1337;
   int64_t threads = 0;
   int64_t log_every = 10;
@@ -41,12 +43,29 @@ struct TrainSettings {
 };
 
 struct OptimizerSettings {
-  enum class Kind { kAdamw, kSgd };
+  enum class Kind { kAdamw, kSgd, kMuon };
   Kind kind = Kind::kAdamw;
   double learning_rate = 1e-3;
+  double embedding_learning_rate = 0, head_learning_rate = 0;  // 0: the same
   double beta1 = 0.9, beta2 = 0.99, epsilon = 1e-8;
   double momentum = 0.9;
   double weight_decay = 0.1;
+  // Of the matrices of the blocks, with kMuon; AdamW has the rest.
+  double muon_learning_rate = 0.02;
+  double muon_momentum = 0.95;
+  int64_t muon_momentum_warmup = 200;
+  double muon_weight_decay = 0.1;
+  bool muon_cautious_decay = false;
+  void list(FieldList& fields);
+
+ private:
+  void list_muon(FieldList& fields);
+};
+
+struct PrecisionSettings {
+  enum class Mode { kFp32, kBf16, kFp16 };
+  Mode mode = Mode::kFp32;
+  double loss_scale = 0;  // of fp16; 0: dynamic
   void list(FieldList& fields);
 };
 
@@ -85,6 +104,7 @@ struct RunSettings {
   TokenizerSettings tokenizer;
   DataSettings data;
   TrainSettings train;
+  PrecisionSettings precision;
   OptimizerSettings optimizer;
   ScheduleSettings schedule;
   EvaluationSettings evaluation;
@@ -96,6 +116,11 @@ struct RunSettings {
   void bind(SettingsBinder& binder);
   // The schedule in the optimizer's terms.
   optim::Schedule learning_rate_schedule() const;
+  // The loss scaling in the optimizer's terms: a fixed 1 outside of fp16.
+  optim::LossScaling loss_scaling() const;
+  // Whether each block is updated as soon as its backward pass is done, so that no arena of all
+  // gradients exists: there is nothing to clip, to add up or to skip.
+  bool updates_in_backward() const;
   // Error (kUsage) for combinations that mean nothing; the first asks nothing of `data`.
   void validate_training() const;
   void validate() const;

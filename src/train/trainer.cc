@@ -3,8 +3,11 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/check.h"
 #include "base/error.h"
 #include "model/generator.h"
+#include "optim/ema.h"
+#include "optim/optimizer.h"
 
 namespace cllm {
 namespace {
@@ -14,20 +17,8 @@ nn::PlanShape training_shape(const Transformer& model, const RunSettings& settin
   return {.B = settings.train.batch_size, .T = T, .S = T, .training = true};
 }
 
-bool uses_second_moment(const RunSettings& settings) {
-  return settings.optimizer.kind == OptimizerSettings::Kind::kAdamw;
-}
-
-// Decay belongs to matrices only. Neighbours that agree share a span, alignment gaps included (they
-// are zero and stay zero).
-std::vector<optim::ParameterSpan> parameter_spans(const ParameterTable& table) {
-  std::vector<optim::ParameterSpan> spans;
-  for (const Parameter& parameter : table.all()) {
-    if (spans.empty() || spans.back().decays != parameter.is_matrix())
-      spans.push_back({parameter.offset, 0, parameter.is_matrix()});
-    spans.back().count = parameter.offset + parameter.count - spans.back().begin;
-  }
-  return spans;
+int64_t bytes_of(int64_t floats) {
+  return floats * static_cast<int64_t>(sizeof(float));
 }
 
 // A NaN has a sign that means nothing.
@@ -39,12 +30,16 @@ std::string number(double value) {
 
 MemoryPlan plan_memory(const Transformer& model, const RunSettings& settings,
                        const ops::Context& context) {
-  const int64_t arena = model.parameters().arena_floats() * static_cast<int64_t>(sizeof(float));
+  const int64_t arena = bytes_of(model.parameters().arena_floats());
   const Planner plan = Session::plan_only(model, context, training_shape(model, settings));
+  const UpdatePlan update(model, settings, context);
   return {.weights = arena,
-          .gradients = arena,
-          .moments = uses_second_moment(settings) ? 2 * arena : arena,
-          .activations = plan.arena_floats() * static_cast<int64_t>(sizeof(float)),
+          .gradients =
+              settings.updates_in_backward() ? bytes_of(GradientWindow(model).floats()) : arena,
+          .moments = bytes_of(update.first_floats + update.second_floats),
+          .activations = bytes_of(plan.arena_floats()),
+          .average = settings.train.ema_decay > 0 ? arena : 0,
+          .update_scratch = bytes_of(update.scratch_floats),
           .sampling = settings.sample.every > 0 ? Generator::plan_bytes(model, context) : 0};
 }
 
@@ -77,14 +72,15 @@ Trainer::Trainer(const Transformer& model, const ops::Context& context, const Ru
       settings_(settings),
       schedule_(settings.learning_rate_schedule()),
       session_(model, context, training_shape(model, settings)),
-      spans_(parameter_spans(model.parameters())),
+      updater_(model, context, settings),
       loader_(tokens, settings.train.batch_size, model.config().context_length,
               static_cast<uint64_t>(settings.train.seed)) {
   const int64_t floats = model.parameters().arena_floats();
   weights_ = Arena(floats, "the weights");
-  gradients_ = Arena(floats, "the gradients");
-  first_moment_ = Arena(floats, "the optimizer");
-  if (uses_second_moment(settings)) second_moment_ = Arena(floats, "the optimizer");
+  if (settings.updates_in_backward()) window_.emplace(model);
+  gradients_ = Arena(window_ ? window_->floats() : floats, "the gradients");
+  if (settings.train.ema_decay > 0) average_ = Arena(floats, "the average of the weights");
+  state_.loss_scale = optim::first_loss_scale(settings.loss_scaling());
   norm_partials_.resize(static_cast<size_t>(optim::norm_partials(floats)));
   const auto rows = static_cast<size_t>(settings.train.batch_size * model.config().context_length);
   tokens_.resize(rows);
@@ -93,6 +89,7 @@ Trainer::Trainer(const Transformer& model, const ops::Context& context, const Ru
 
 void Trainer::initialise() {
   model_.initialise(context_.pool, static_cast<uint64_t>(settings_.train.seed), weights_.data());
+  std::copy_n(weights_.data(), average_.floats(), average_.data());
 }
 
 int64_t Trainer::tokens_per_step() const {
@@ -107,10 +104,11 @@ Trainer::MicroBatch Trainer::next_batch() {
       {static_cast<uint64_t>(settings_.train.seed), static_cast<uint64_t>(state_.micro_steps++)}};
 }
 
-// Mean loss of the step; gradients_ = its gradient.
+// Mean loss of the step; gradients_ = its gradient times the loss scale.
 double Trainer::accumulate_gradients() {
   session_.clear_gradients(gradients_.data());
-  const float scale = 1.0f / static_cast<float>(tokens_per_step());
+  const auto scale =
+      static_cast<float>(state_.loss_scale.scale / static_cast<double>(tokens_per_step()));
   double sum = 0;
   for (int64_t micro = 0; micro < settings_.train.gradient_accumulation_steps; ++micro) {
     const MicroBatch next = next_batch();
@@ -120,29 +118,63 @@ double Trainer::accumulate_gradients() {
   return sum / static_cast<double>(tokens_per_step());
 }
 
-void Trainer::apply_update(const StepResult& result) {
-  const float scale = optim::clip_scale(result.gradient_norm, settings_.train.clip_norm);
-  const OptimizerSettings& options = settings_.optimizer;
-  if (options.kind == OptimizerSettings::Kind::kAdamw) {
-    const optim::AdamW adamw{options.beta1, options.beta2, options.epsilon, options.weight_decay};
-    optim::adamw_step(context_, adamw, spans_, state_.step + 1, result.learning_rate, scale,
-                      gradients_.data(), weights_.data(), first_moment_.data(),
-                      second_moment_.data());
-  } else {
-    const optim::Sgd sgd{options.momentum, options.weight_decay};
-    optim::sgd_step(context_, sgd, spans_, result.learning_rate, scale, gradients_.data(),
-                    weights_.data(), first_moment_.data());
-  }
+double Trainer::scaled_gradient_norm() {
+  return optim::gradient_norm(context_, gradients_.floats(), gradients_.data(),
+                              norm_partials_.data());
+}
+
+UpdateStep Trainer::update_step(const StepResult& result) const {
+  const float clip = optim::clip_scale(result.gradient_norm, settings_.train.clip_norm);
+  return {.update = update_number(),
+          .learning_rate = result.learning_rate,
+          .gradient_scale = clip / static_cast<float>(result.loss_scale)};
+}
+
+void Trainer::step_at_once(StepResult& result) {
+  result.loss = accumulate_gradients();
+  result.gradient_norm = scaled_gradient_norm() / result.loss_scale;
+  result.skipped = !std::isfinite(result.gradient_norm);
+  const bool may_skip = settings_.precision.mode == PrecisionSettings::Mode::kFp16 &&
+                        !optim::overflow_is_divergence(settings_.loss_scaling(), state_.loss_scale);
+  if (!std::isfinite(result.loss) || (result.skipped && !may_skip)) diverge(result);
+  if (result.skipped) return;
+  updater_.apply(update_step(result), {0, weights_.floats()}, gradients_.data(), weights_.data());
+}
+
+void Trainer::step_by_ranges(StepResult& result) {
+  CHECK(settings_.updates_in_backward());
+  const MicroBatch next = next_batch();
+  const GradientStream stream{*window_, gradients_.data(), [this, &result](ParameterRange range) {
+                                update_range(range, result);
+                              }};
+  const auto tokens = static_cast<double>(tokens_per_step());
+  result.loss = session_.forward_backward(next.batch, weights_.data(),
+                                          static_cast<float>(1 / tokens), next.dropout, stream) /
+                tokens;
+  if (!std::isfinite(result.loss)) diverge(result);
+}
+
+// Adds the range to the norm and updates it.
+void Trainer::update_range(ParameterRange range, StepResult& result) {
+  const float* gradients = window_->at(range, gradients_.data());
+  const double norm =
+      optim::gradient_norm(context_, range.count(), gradients, norm_partials_.data());
+  if (!std::isfinite(norm)) diverge_in(range);
+  result.gradient_norm = std::hypot(result.gradient_norm, norm);
+  updater_.apply(update_step(result), range, window_->base(range, gradients_.data()),
+                 weights_.data());
 }
 
 StepResult Trainer::step() {
   StepResult result;
   result.learning_rate = optim::learning_rate(schedule_, state_.step);
-  result.loss = accumulate_gradients();
-  result.gradient_norm =
-      optim::gradient_norm(context_, gradients_.floats(), gradients_.data(), norm_partials_.data());
-  if (!std::isfinite(result.loss) || !std::isfinite(result.gradient_norm)) diverge(result);
-  apply_update(result);
+  result.loss_scale = state_.loss_scale.scale;
+  window_ ? step_by_ranges(result) : step_at_once(result);
+  if (average_.floats() > 0 && !result.skipped)
+    optim::ema_update(context_, optim::ema_decay(settings_.train.ema_decay, update_number()),
+                      weights_.floats(), weights_.data(), average_.data());
+  state_.loss_scale =
+      optim::next_loss_scale(settings_.loss_scaling(), state_.loss_scale, !result.skipped);
   ++state_.step;
   state_.tokens += tokens_per_step();
   state_.loader = loader_.state();
@@ -158,10 +190,12 @@ void Trainer::diverge(const StepResult& result) {
     loader_.restore(state_.loader);
   };
   rewind();
+  Arena whole(window_ ? weights_.floats() : 0, "the gradients");
+  float* gradients = window_ ? whole.data() : gradients_.data();
   std::string bad;
   for (int64_t micro = 0; bad.empty() && micro < batches; ++micro) {
     const MicroBatch next = next_batch();
-    bad = session_.first_nonfinite(next.batch, weights_.data(), next.dropout, gradients_.data());
+    bad = session_.first_nonfinite(next.batch, weights_.data(), next.dropout, gradients);
   }
   rewind();
   if (bad.empty()) bad = "the gradient summed over the step's batches";
@@ -172,17 +206,32 @@ void Trainer::diverge(const StepResult& result) {
       "");
 }
 
+void Trainer::diverge_in(ParameterRange range) {
+  std::string bad = "a gradient";
+  const float* gradients = window_->at(range, gradients_.data());
+  for (const Parameter& parameter : model_.parameters().all()) {
+    if (parameter.offset < range.begin || parameter.offset >= range.end) continue;
+    const float* values = gradients + (parameter.offset - range.begin);
+    if (!std::all_of(values, values + parameter.count,
+                     [](float x) { return std::isfinite(x * x); }))
+      bad = "gradient of " + parameter.name;
+  }
+  throw Error(ErrorKind::kDiverged, fmt::format("step {}", state_.step + 1),
+              fmt::format("{} is not finite; weights behind it were updated already", bad), "");
+}
+
 CheckpointContents Trainer::contents(const Tokenizer& tokenizer) {
-  CheckpointContents contents{
-      model_, tokenizer, weights_.data(), {{"first_moment", first_moment_.data()}}};
-  if (uses_second_moment(settings_))
-    contents.moments.push_back({"second_moment", second_moment_.data()});
+  CheckpointContents contents{model_, tokenizer, evaluation_weights(), updater_.moments()};
+  if (average_.floats() > 0) contents.moments.push_back({"weights", weights_.data()});
   return contents;
 }
 
 void Trainer::restore(const TrainingState& state) {
   state_ = state;
   loader_.restore(state.loader);
+  const optim::LossScaling scaling = settings_.loss_scaling();
+  // A fixed scale may be another one now; a dynamic one goes on from where it was.
+  if (!scaling.dynamic) state_.loss_scale.scale = optim::first_loss_scale(scaling).scale;
 }
 
 }  // namespace cllm

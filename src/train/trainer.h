@@ -5,23 +5,28 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "data/eval_windows.h"
 #include "data/loader.h"
 #include "model/session.h"
-#include "optim/optimizer.h"
 #include "tensor/arena.h"
 #include "train/checkpoint.h"
 #include "train/settings.h"
+#include "train/weight_updater.h"
 
 namespace cllm {
 
 // Planned memory of a run, bytes.
 struct MemoryPlan {
   int64_t weights = 0, gradients = 0, moments = 0, activations = 0;
-  int64_t sampling = 0;  // a Generator's cache and activations, with sample.every > 0
-  int64_t total() const { return weights + gradients + moments + activations + sampling; }
+  int64_t average = 0;         // of the weights, with train.ema_decay
+  int64_t update_scratch = 0;  // of the optimizer
+  int64_t sampling = 0;        // a Generator's cache and activations, with sample.every > 0
+  int64_t total() const {
+    return weights + gradients + moments + activations + average + update_scratch + sampling;
+  }
 };
 
 // From shapes alone; what a Trainer, and the Generator of a run beside it, will take.
@@ -32,6 +37,8 @@ struct StepResult {
   double loss = 0;           // nats per token, mean over the step's tokens
   double gradient_norm = 0;  // before clipping
   double learning_rate = 0;
+  double loss_scale = 1;  // used by this step
+  bool skipped = false;   // the scaled gradients overflowed: nothing was updated
 };
 
 struct Evaluation {
@@ -61,13 +68,20 @@ class Trainer {
 
   // One optimizer step over batch_size * gradient_accumulation_steps sequences. Error (kDiverged),
   // before the update, naming the first bad tensor and without a hint, if the loss or the gradient
-  // is not finite.
+  // is not finite. In fp16 a gradient that is not finite skips the step instead, unless its loss
+  // scale cannot be the reason.
+  // If updates are part of the backward pass, the blocks behind a gradient that is not finite have
+  // been updated by then.
   StepResult step();
 
   TrainingState& state() { return state_; }
   const TrainingState& state() const { return state_; }
   Session& session() { return session_; }
+  const WeightUpdater& updater() const { return updater_; }
+  int64_t gradient_bytes() const { return gradients_.bytes(); }
   float* weights() { return weights_.data(); }
+  // What is judged, sampled and published: the average of the weights if there is one.
+  float* evaluation_weights() { return average_.floats() > 0 ? average_.data() : weights_.data(); }
   CheckpointContents contents(const Tokenizer& tokenizer);
   // After load_checkpoint into contents(): continue from this state.
   void restore(const TrainingState& state);
@@ -81,16 +95,24 @@ class Trainer {
 
   MicroBatch next_batch();
   double accumulate_gradients();
-  void apply_update(const StepResult& result);
+  void step_at_once(StepResult& result);
+  void step_by_ranges(StepResult& result);
+  void update_range(ParameterRange range, StepResult& result);
+  // Of the step under way, from 1; skipped ones are not counted.
+  int64_t update_number() const { return state_.step + 1 - state_.loss_scale.skipped_steps; }
+  UpdateStep update_step(const StepResult& result) const;
+  double scaled_gradient_norm();
   [[noreturn]] void diverge(const StepResult& result);
+  [[noreturn]] void diverge_in(ParameterRange range);
 
   const Transformer& model_;
   const ops::Context& context_;
   const RunSettings& settings_;
   optim::Schedule schedule_;
   Session session_;
-  Arena weights_, gradients_, first_moment_, second_moment_;
-  std::vector<optim::ParameterSpan> spans_;
+  WeightUpdater updater_;
+  std::optional<GradientWindow> window_;  // if updates are part of the backward pass
+  Arena weights_, gradients_, average_;   // gradients of the whole model, or the window
   std::vector<double> norm_partials_;
   BatchLoader loader_;
   std::vector<int32_t> tokens_, targets_;

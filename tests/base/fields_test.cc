@@ -99,6 +99,23 @@ TEST(FieldsOpenRange, InfinityIsNeverANumber) {
   EXPECT_EQ(list.fields()[0].assign(-1e308), Field::Outcome::kDone);
 }
 
+TEST(FieldsZeroWord, StandsForZero) {
+  double scale = 0;
+  FieldList list;
+  list.add("scale", scale, {.minimum = 1, .zero_word = "dynamic"});
+  Field& field = list.fields()[0];
+  EXPECT_EQ(field.value(), FieldValue("dynamic"));
+  EXPECT_EQ(field.expectation(), "dynamic or a number >= 1");
+  EXPECT_EQ(field.assign(int64_t{1024}), Field::Outcome::kDone);
+  EXPECT_EQ(scale, 1024);
+  EXPECT_EQ(field.value(), FieldValue(1024.0));
+  EXPECT_EQ(field.assign(std::string("static")), Field::Outcome::kWrongType);
+  EXPECT_EQ(field.assign(0.0), Field::Outcome::kOutOfRange);
+  EXPECT_EQ(scale, 1024);
+  EXPECT_EQ(field.assign(std::string("dynamic")), Field::Outcome::kDone);
+  EXPECT_EQ(scale, 0);
+}
+
 TEST(FieldsDeath, ADefaultOutsideItsRangeIsABug) {
   const auto add = [] {
     int64_t count = 0;

@@ -107,6 +107,32 @@ TEST(AdamW, LeavesGapsUntouchedAndBitsDoNotDependOnThreads) {
   });
 }
 
+// A span's own rate is the learning rate of its elements, decay included; its second moments may
+// lie elsewhere.
+TEST(AdamW, SpansHaveTheirRatesAndPlaces) {
+  constexpr size_t kSpan = 30;
+  ThreadPool pool(2);
+  const ops::Context context = {pool, kernels::chosen_table()};
+  const std::vector<float> g = random_vector(2 * kSpan, 5), start = random_vector(2 * kSpan, 6);
+  std::vector<float> w = start, m(2 * kSpan), v(kSpan);
+  adamw_step(context, {}, std::vector<ParameterSpan>{{kSpan, kSpan, true, 0.25, kSpan}}, 1, 0.4,
+             1.0f, g.data(), w.data(), m.data(), v.data());
+  std::vector<float> plain = start, plain_m(2 * kSpan), plain_v(2 * kSpan);
+  adamw_step(context, {}, std::vector<ParameterSpan>{{kSpan, kSpan, true}}, 1, 0.1, 1.0f, g.data(),
+             plain.data(), plain_m.data(), plain_v.data());
+  EXPECT_TRUE(same_bits(w, plain));
+  EXPECT_TRUE(same_bits(m, plain_m));
+  EXPECT_TRUE(same_bits(v, {plain_v.begin() + kSpan, plain_v.end()}));
+  EXPECT_FALSE(same_bits(w, start));
+
+  std::vector<float> slow = start, fast = start, velocity(2 * kSpan);
+  sgd_step(context, {0, 0.1}, std::vector<ParameterSpan>{{0, kSpan, true, 0.25}}, 0.4, 1.0f,
+           g.data(), slow.data(), velocity.data());
+  sgd_step(context, {0, 0.1}, std::vector<ParameterSpan>{{0, kSpan, true}}, 0.1, 1.0f, g.data(),
+           fast.data(), velocity.data());
+  EXPECT_TRUE(same_bits(slow, fast));
+}
+
 // The first step of Adam is lr * sign(g) whatever the size of g, by the bias corrections.
 TEST(AdamW, FirstStepIsTheLearningRate) {
   ThreadPool pool(1);

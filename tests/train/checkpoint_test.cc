@@ -9,9 +9,11 @@
 #include <csignal>
 #include <fstream>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <set>
 
 #include "base/error.h"
+#include "formats/safetensors.h"
 #include "temporary_folder.h"
 #include "trainer_rig.h"
 
@@ -81,8 +83,13 @@ class Checkpoint : public TemporaryFolder {
 TEST_F(Checkpoint, AResumedRunGoesOnBitForBit) {
   RunSettings sgd = llama_settings();
   sgd.optimizer.kind = OptimizerSettings::Kind::kSgd;
+  RunSettings by_ranges = gpt2_settings();
+  by_ranges.train.clip_norm = 0;
+  by_ranges.train.gradient_accumulation_steps = 1;
+  by_ranges.train.batch_size = 6;
   int number = 0;
-  for (const RunSettings& settings : {gpt2_settings(), llama_settings(), sgd}) {
+  for (const RunSettings& settings :
+       {gpt2_settings(), llama_settings(), sgd, muon_settings(), by_ranges}) {
     const RunFolder run = new_run(std::to_string(++number));
     TrainerRig whole(settings, 1);
     whole.steps(5);
@@ -129,6 +136,7 @@ TEST_F(Checkpoint, KeepsTheWholeState) {
     state.best_step = 1;
     state.evaluations_since_best = 7;
     state.stopped_early = true;
+    state.loss_scale = {512, 17, 3, 1};
     state.evaluation_owed = best > 2;
     state.sample_owed = best < 2;
     save(run, rig);
@@ -136,6 +144,42 @@ TEST_F(Checkpoint, KeepsTheWholeState) {
         load_checkpoint(run.checkpoint(2), rig.trainer.contents(tokenizer_));
     EXPECT_TRUE(loaded == state);
   }
+}
+
+TEST_F(Checkpoint, OlderStatesAreReadAndNewerOnesRefused) {
+  const RunFolder run = new_run("run");
+  TrainerRig rig(gpt2_settings());
+  rig.steps(2);
+  save(run, rig);
+  const fs::path file = run.checkpoint(2) / "state.json";
+  nlohmann::json json = nlohmann::json::parse(read_file(file));
+  json["version"] = 2;
+  json.erase("loss_scale");
+  overwrite(file, json.dump());
+  EXPECT_TRUE(read_state(run.checkpoint(2)) == rig.trainer.state());
+  for (const int version : {1, 4}) {
+    json["version"] = version;
+    overwrite(file, json.dump());
+    EXPECT_THAT(error_of([&] { read_state(run.checkpoint(2)); }),
+                HasSubstr("was written by another version of cllm"));
+  }
+}
+
+// What was judged is the model; what training goes on from lies with the optimizer.
+TEST_F(Checkpoint, TheModelIsTheAverage) {
+  const RunFolder run = new_run("run");
+  TrainerRig rig(muon_settings());
+  rig.steps(2);
+  save(run, rig);
+  const LoadedModel loaded = load_model(run.checkpoint(2));
+  EXPECT_TRUE(same_bits({loaded.weights.data(), loaded.weights.data() + loaded.weights.floats()},
+                        rig.evaluation_weights()));
+  EXPECT_FALSE(same_bits(rig.evaluation_weights(), rig.weights()));
+  const SafetensorsFile optimizer(run.checkpoint(2) / "optimizer.safetensors");
+  EXPECT_NE(optimizer.find("weights.blocks.0.mlp.up.weight"), nullptr);
+  EXPECT_NE(optimizer.find("first_moment.blocks.0.mlp.up.weight"), nullptr);
+  EXPECT_EQ(optimizer.find("second_moment.blocks.0.mlp.up.weight"), nullptr);
+  EXPECT_NE(optimizer.find("second_moment.embedding.token"), nullptr);
 }
 
 TEST_F(Checkpoint, IsAModelFolder) {

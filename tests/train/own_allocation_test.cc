@@ -104,7 +104,11 @@ TEST_F(Allocation, TheCounterSeesAllocationsOfEveryKindAndThread) {
 TEST_F(Allocation, ATrainingStepMakesNoneAfterTheFirst) {
   RunSettings sgd = llama_settings();
   sgd.optimizer.kind = OptimizerSettings::Kind::kSgd;
-  for (const RunSettings& settings : {gpt2_settings(), llama_settings(), sgd}) {
+  RunSettings by_ranges = gpt2_settings();
+  by_ranges.train.clip_norm = 0;
+  by_ranges.train.gradient_accumulation_steps = 1;
+  for (const RunSettings& settings :
+       {gpt2_settings(), llama_settings(), sgd, muon_settings(), by_ranges}) {
     for (const int threads : {1, 3}) {
       TrainerRig rig(settings, threads);
       EXPECT_GT(allocations_in([&] { TrainerRig another(settings, threads); }), 20);

@@ -1,9 +1,14 @@
 // A small training problem: a model, random text, threads and a Trainer.
 #pragma once
 
+#include <gtest/gtest.h>
+
+#include <cmath>
 #include <memory>
+#include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "testing.h"
 #include "train/trainer.h"
 
@@ -41,6 +46,19 @@ inline RunSettings llama_settings() {
   return settings;
 }
 
+// Muon, an average of the weights, rates and a loss scale of their own.
+inline RunSettings muon_settings() {
+  RunSettings settings = llama_settings();
+  settings.optimizer.kind = OptimizerSettings::Kind::kMuon;
+  settings.optimizer.embedding_learning_rate = 2e-2;
+  settings.optimizer.head_learning_rate = 5e-3;
+  settings.optimizer.muon_cautious_decay = true;
+  settings.optimizer.muon_momentum_warmup = 4;
+  settings.train.ema_decay = 0.9;
+  settings.precision.mode = PrecisionSettings::Mode::kFp16;
+  return settings;
+}
+
 struct TrainerRig {
   explicit TrainerRig(const RunSettings& wanted, int threads = 2)
       : settings(wanted),
@@ -57,11 +75,18 @@ struct TrainerRig {
   std::vector<float> weights() {
     return {trainer.weights(), trainer.weights() + model.parameters().arena_floats()};
   }
-  // Weights and moments in one vector.
+  std::vector<float> evaluation_weights() {
+    return {trainer.evaluation_weights(),
+            trainer.evaluation_weights() + model.parameters().arena_floats()};
+  }
+  // Weights, their average and moments in one vector.
   std::vector<float> everything(const Tokenizer& tokenizer) {
-    std::vector<float> all = weights();
+    std::vector<float> all = weights(), average = evaluation_weights();
+    all.insert(all.end(), average.begin(), average.end());
     for (const NamedArena& arena : trainer.contents(tokenizer).moments)
-      all.insert(all.end(), arena.data, arena.data + model.parameters().arena_floats());
+      for_each_part(model.parameters(), arena, [&](const Parameter& parameter, const float* data) {
+        all.insert(all.end(), data, data + parameter.count);
+      });
     return all;
   }
   StepResult steps(int count) {
@@ -81,10 +106,60 @@ struct TrainerRig {
 
 inline bool operator==(const TrainingState& a, const TrainingState& b) {
   return a.step == b.step && a.micro_steps == b.micro_steps && a.tokens == b.tokens &&
-         a.loader == b.loader && a.best_loss == b.best_loss && a.best_step == b.best_step &&
-         a.evaluations_since_best == b.evaluations_since_best &&
+         a.loader == b.loader && a.loss_scale == b.loss_scale && a.best_loss == b.best_loss &&
+         a.best_step == b.best_step && a.evaluations_since_best == b.evaluations_since_best &&
          a.stopped_early == b.stopped_early && a.evaluation_owed == b.evaluation_owed &&
          a.sample_owed == b.sample_owed;
+}
+
+inline double distance(const std::vector<float>& a, const std::vector<float>& b) {
+  double sum = 0;
+  for (size_t i = 0; i < a.size(); ++i)
+    sum += std::pow(static_cast<double>(a[i]) - static_cast<double>(b[i]), 2);
+  return std::sqrt(sum);
+}
+
+// The step must throw an Error (kDiverged) and leave weights, moments and state as they were.
+inline std::string divergence_of(TrainerRig& rig) {
+  const std::vector<float> before = rig.everything(Tokenizer::byte());
+  const TrainingState state = rig.trainer.state();
+  try {
+    rig.trainer.step();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.exit_code(), 4);
+    EXPECT_TRUE(testing::same_bits(rig.everything(Tokenizer::byte()), before))
+        << "an update was made";
+    EXPECT_TRUE(rig.trainer.state() == state);
+    return error.what();
+  }
+  return "nothing was thrown";
+}
+
+// Logits stay small, but the gradient of the final norm's gain is about `size` times as large as
+// usual.
+inline void enlarge_gradient(TrainerRig& rig, float size) {
+  const ParameterTable& table = rig.model.parameters();
+  const Parameter& head = *table.find("head.weight");
+  for (int64_t i = 0; i < head.count; ++i)
+    rig.trainer.weights()[head.offset + i] *= size;
+  const Parameter& gain = *table.find("final_norm.gain");
+  for (int64_t i = 0; i < gain.count; ++i)
+    rig.trainer.weights()[gain.offset + i] = 10 / size;
+}
+
+inline RunSettings settings_without_limits() {
+  RunSettings settings = llama_settings();
+  settings.model.qk_norm = false;
+  settings.model.logit_softcap = 0;
+  settings.model.tied_head = false;
+  return settings;
+}
+
+// One batch per step and no clipping.
+inline RunSettings in_backward(RunSettings settings) {
+  settings.train.gradient_accumulation_steps = 1;
+  settings.train.clip_norm = 0;
+  return settings;
 }
 
 }  // namespace cllm

@@ -15,15 +15,8 @@ using ::cllm::testing::same_bits;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-double distance(const std::vector<float>& a, const std::vector<float>& b) {
-  double sum = 0;
-  for (size_t i = 0; i < a.size(); ++i)
-    sum += std::pow(static_cast<double>(a[i]) - static_cast<double>(b[i]), 2);
-  return std::sqrt(sum);
-}
-
 TEST(Trainer, SameBitsForAnyNumberOfThreads) {
-  for (const RunSettings& settings : {gpt2_settings(), llama_settings()}) {
+  for (const RunSettings& settings : {gpt2_settings(), llama_settings(), muon_settings()}) {
     TrainerRig one(settings, 1);
     const std::vector<float> start = one.weights();
     const StepResult result = one.steps(4);
@@ -137,19 +130,27 @@ TEST(Trainer, LearnsARepeatingText) {
 }
 
 TEST(Trainer, TakesTheMemoryThatWasPlanned) {
-  for (const auto kind : {OptimizerSettings::Kind::kAdamw, OptimizerSettings::Kind::kSgd}) {
-    RunSettings settings = gpt2_settings();
-    settings.optimizer.kind = kind;
+  RunSettings sgd = gpt2_settings();
+  sgd.optimizer.kind = OptimizerSettings::Kind::kSgd;
+  const RunSettings by_ranges = in_backward(gpt2_settings());
+  for (const RunSettings& settings : {gpt2_settings(), sgd, muon_settings(), by_ranges}) {
     TrainerRig rig(settings);
     const MemoryPlan plan = plan_memory(rig.model, settings, rig.context);
     const int64_t arena = 4 * rig.model.parameters().arena_floats();
     EXPECT_EQ(plan.weights, arena);
-    EXPECT_EQ(plan.gradients, arena);
-    const auto moments = rig.trainer.contents(Tokenizer::byte()).moments.size();
-    EXPECT_EQ(plan.moments, static_cast<int64_t>(moments) * arena);
+    EXPECT_EQ(plan.gradients, rig.trainer.gradient_bytes());
+    if (settings.updates_in_backward()) {
+      EXPECT_EQ(plan.gradients, 4 * GradientWindow(rig.model).floats());
+      EXPECT_LT(plan.gradients, arena);
+    } else {
+      EXPECT_EQ(plan.gradients, arena);
+    }
+    EXPECT_EQ(plan.average, settings.train.ema_decay > 0 ? arena : 0);
+    EXPECT_EQ(plan.moments, rig.trainer.updater().moment_bytes());
+    EXPECT_EQ(plan.update_scratch, rig.trainer.updater().scratch_bytes());
     EXPECT_EQ(plan.activations, rig.trainer.session().arena_bytes());
-    EXPECT_EQ(plan.total(),
-              plan.weights + plan.gradients + plan.moments + plan.activations + plan.sampling);
+    EXPECT_EQ(plan.total(), plan.weights + plan.gradients + plan.moments + plan.activations +
+                                plan.average + plan.update_scratch + plan.sampling);
   }
 }
 
@@ -160,21 +161,6 @@ TEST(Trainer, SamplesArePlannedWhereThereAreAny) {
   EXPECT_GT(plan_memory(rig.model, settings, rig.context).sampling, 2 * 4 * 2 * 16 * 2 * 6);
   settings.sample.every = 0;
   EXPECT_EQ(plan_memory(rig.model, settings, rig.context).sampling, 0);
-}
-
-// The step must throw an Error (kDiverged) and leave weights, moments and state as they were.
-std::string divergence_of(TrainerRig& rig) {
-  const std::vector<float> before = rig.everything(Tokenizer::byte());
-  const TrainingState state = rig.trainer.state();
-  try {
-    rig.trainer.step();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.exit_code(), 4);
-    EXPECT_TRUE(same_bits(rig.everything(Tokenizer::byte()), before)) << "an update was made";
-    EXPECT_TRUE(rig.trainer.state() == state);
-    return error.what();
-  }
-  return "nothing was thrown";
 }
 
 TEST(Trainer, NamesTheParameterThatIsNotANumber) {
@@ -217,18 +203,8 @@ TEST(Trainer, NamesTheActivationThatOverflowed) {
 
 // Finite losses, but the head's weights make gradients overflow.
 TEST(Trainer, NamesTheGradientThatOverflowed) {
-  RunSettings settings = llama_settings();
-  settings.model.qk_norm = false;
-  settings.model.logit_softcap = 0;
-  settings.model.tied_head = false;
-  TrainerRig rig(settings);
-  const ParameterTable& table = rig.model.parameters();
-  const Parameter& head = *table.find("head.weight");
-  for (int64_t i = 0; i < head.count; ++i)
-    rig.trainer.weights()[head.offset + i] *= 1e38f;
-  const Parameter& gain = *table.find("final_norm.gain");
-  for (int64_t i = 0; i < gain.count; ++i)
-    rig.trainer.weights()[gain.offset + i] = 1e-37f;
+  TrainerRig rig(settings_without_limits());
+  enlarge_gradient(rig, 1e38f);
   EXPECT_THAT(divergence_of(rig), HasSubstr("gradient of final_norm.gain is not finite"));
 }
 

@@ -1,0 +1,83 @@
+#include "train/settings.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "base/settings_text.h"
+
+namespace cllm {
+namespace {
+
+using ::testing::HasSubstr;
+
+// Settings after --set assignments.
+struct Bound {
+  explicit Bound(const std::vector<std::string>& assignments) {
+    settings.bind(binder);
+    for (const std::string& assignment : assignments)
+      binder.apply_assignment(assignment);
+  }
+  RunSettings settings;
+  SettingsBinder binder;
+};
+
+std::string refusal(const std::vector<std::string>& assignments) {
+  try {
+    Bound(assignments).settings.validate_training();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+    return error.what();
+  }
+  return "";
+}
+
+TEST(RunSettings, ALossScaleBelongsToFp16) {
+  EXPECT_EQ(refusal({"precision.mode=fp16", "precision.loss_scale=1024"}), "");
+  EXPECT_EQ(refusal({"precision.mode=fp16"}), "");
+  EXPECT_EQ(refusal({"precision.loss_scale=dynamic"}), "") << "as stored settings say it";
+  for (const char* mode : {"fp32", "bf16"})
+    EXPECT_THAT(refusal({std::string("precision.mode=") + mode, "precision.loss_scale=2048"}),
+                HasSubstr("only precision.mode = fp16 has one"));
+  EXPECT_THAT(refusal({"precision.loss_scale=static"}), HasSubstr("dynamic or a number >= 1"));
+  EXPECT_THAT(refusal({"precision.loss_scale=0.5"}), HasSubstr("dynamic or a number >= 1"));
+}
+
+TEST(RunSettings, LossScalingInTheOptimizersTerms) {
+  const auto scaling = [](const std::vector<std::string>& assignments) {
+    return Bound(assignments).settings.loss_scaling();
+  };
+  EXPECT_FALSE(scaling({}).dynamic);
+  EXPECT_EQ(scaling({}).fixed, 1);
+  EXPECT_TRUE(scaling({"precision.mode=fp16"}).dynamic);
+  EXPECT_FALSE(scaling({"precision.mode=fp16", "precision.loss_scale=1024"}).dynamic);
+  EXPECT_EQ(scaling({"precision.mode=fp16", "precision.loss_scale=1024"}).fixed, 1024);
+}
+
+TEST(RunSettings, AHeadRateNeedsAHeadOfItsOwn) {
+  EXPECT_THAT(refusal({"optimizer.head_learning_rate=0.005"}), HasSubstr("model.tied_head"));
+  EXPECT_EQ(refusal({"optimizer.head_learning_rate=0.005", "model.tied_head=false"}), "");
+  EXPECT_EQ(refusal({"optimizer.head_learning_rate=same"}), "");
+  EXPECT_THAT(refusal({"optimizer.embedding_learning_rate=0"}), HasSubstr("same or a number > 0"));
+}
+
+TEST(RunSettings, StoredSettingsReadBackAlike) {
+  Bound first({"optimizer.kind=muon", "precision.mode=fp16", "optimizer.muon_cautious_decay=true",
+               "optimizer.embedding_learning_rate=0.015", "train.ema_decay=0.99"});
+  const std::string stored = settings_toml(first.binder);
+  EXPECT_THAT(stored, HasSubstr("loss_scale = \"dynamic\""));
+  EXPECT_THAT(stored, HasSubstr("head_learning_rate = \"same\""));
+  Bound second({});
+  second.binder.apply_text(stored, "config.toml", SettingSource::kFile);
+  for (size_t i = 0; i < first.binder.sections().size(); ++i)
+    for (size_t j = 0; j < first.binder.sections()[i].entries.size(); ++j)
+      EXPECT_EQ(first.binder.sections()[i].entries[j].field.value(),
+                second.binder.sections()[i].entries[j].field.value());
+  EXPECT_EQ(second.settings.optimizer.kind, OptimizerSettings::Kind::kMuon);
+  EXPECT_EQ(second.settings.precision.loss_scale, 0);
+  second.binder.apply_text("[precision]\nloss_scale = 2048\n", "a.toml", SettingSource::kSet);
+  EXPECT_EQ(second.settings.precision.loss_scale, 2048);
+}
+
+}  // namespace
+}  // namespace cllm
