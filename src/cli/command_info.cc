@@ -1,51 +1,19 @@
 // cllm info and cllm version: what this program and this machine are.
-#include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "base/file.h"
 #include "base/memory.h"
 #include "base/units.h"
 #include "cli/build_info.h"
 #include "cli/program.h"
 #include "kernels/table.h"
+#include "threads/machine.h"
 #include "threads/topology.h"
 
 namespace cllm::cli {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-std::string first_line(const fs::path& path) {
-  std::ifstream file(path);
-  std::string line;
-  std::getline(file, line);
-  return line;
-}
-
-std::string cpu_name() {
-  std::ifstream file("/proc/cpuinfo");
-  for (std::string line; std::getline(file, line);) {
-    const size_t colon = line.find(": ");
-    if (line.starts_with("model name") && colon != std::string::npos) return line.substr(colon + 2);
-  }
-  return "unknown";
-}
-
-// "L1 data 48K" and so on, of the first core.
-std::vector<std::string> caches() {
-  std::vector<std::string> found;
-  const fs::path folder = "/sys/devices/system/cpu/cpu0/cache";
-  for (int index = 0; fs::exists(folder / fmt::format("index{}", index)); ++index) {
-    const fs::path cache = folder / fmt::format("index{}", index);
-    std::string type = first_line(cache / "type");
-    if (type == "Instruction") continue;
-    type = type == "Data" ? " data" : "";
-    found.push_back(
-        fmt::format("L{}{} {}", first_line(cache / "level"), type, first_line(cache / "size")));
-  }
-  return found;
-}
 
 std::vector<std::string> instruction_sets() {
   std::vector<std::string> names;
@@ -80,7 +48,7 @@ int info(ActionContext& context) {
   if (context.global.json) {
     Json json = version_json();
     json.update({{"cpu", cpu_name()},
-                 {"caches", caches()},
+                 {"caches", cache_names()},
                  {"instruction_sets", instruction_sets()},
                  {"instruction_set_reason", kernels::chosen_reason()},
                  {"threads", threads.count},
@@ -94,7 +62,7 @@ int info(ActionContext& context) {
   out.print("version          {} (commit {})\n", build.version, build.commit);
   out.print("built with       {}, {}\n", build.compiler, build.build_type);
   out.print("CPU              {}\n", cpu_name());
-  out.print("caches           {}\n", fmt::join(caches(), ", "));
+  out.print("caches           {}\n", fmt::join(cache_names(), ", "));
   out.print("instruction set  {}: {} (this machine runs {})\n", table.name,
             kernels::chosen_reason(), fmt::join(instruction_sets(), ", "));
   out.print("threads          {}: {}\n", threads.count, threads.reason);

@@ -95,6 +95,8 @@ Json to_json(const Plan& plan) {
                  {"gradients", plan.memory.gradients},
                  {"moments", plan.memory.moments},
                  {"activations", plan.memory.activations},
+                 {"average", plan.memory.average},
+                 {"update_scratch", plan.memory.update_scratch},
                  {"sampling", plan.memory.sampling},
                  {"total", plan.memory.total()},
                  {"program", kOtherMemory},
@@ -143,6 +145,8 @@ void print_text(const Plan& plan, const RunSettings& settings, Output& out) {
   line("gradients", bytes(plan.memory.gradients));
   line("moments", bytes(plan.memory.moments));
   line("activations", bytes(plan.memory.activations));
+  if (plan.memory.average > 0) line("average", bytes(plan.memory.average));
+  if (plan.memory.update_scratch > 0) line("update scratch", bytes(plan.memory.update_scratch));
   if (plan.memory.sampling > 0) line("sampling", bytes(plan.memory.sampling));
   out.print("\ntokens per step      {} ({} x {} x {})\n", plan.tokens_per_step,
             settings.train.gradient_accumulation_steps, settings.train.batch_size,

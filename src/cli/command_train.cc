@@ -163,7 +163,7 @@ void add_resume(Program& program) {
   command
       ->add_option("--set", options->assignments,
                    "a setting to change: of optimizer, schedule, evaluation, checkpoint, sample, "
-                   "sampling; train.steps, threads, clip_norm, log_every")
+                   "sampling; train.steps, threads, clip_norm, log_every; precision.loss_scale")
       ->type_name("SECTION.KEY=VALUE")
       ->allow_extra_args(false);
   command->callback([&program, options] {

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/clock.h"
-#include "base/philox.h"
+#include "bench/random_tokens.h"
 #include "cli/signals.h"
 #include "train/trainer.h"
 
@@ -20,14 +20,6 @@ double operations(const Transformer& model, int64_t B, int64_t T) {
   const auto longer = static_cast<double>(6 * config.layers * (config.context_length - T) *
                                           config.heads * config.head_width());
   return (model.training_flops_per_token() - longer) * static_cast<double>(B * T);
-}
-
-TokenDataset random_tokens(int64_t count, int64_t vocabulary) {
-  const Philox source(0, RandomStream::kShuffle);
-  std::vector<Token> tokens(static_cast<size_t>(count));
-  for (size_t i = 0; i < tokens.size(); ++i)
-    tokens[i] = static_cast<Token>(source.below(static_cast<uint64_t>(vocabulary), 0, i));
-  return TokenDataset::from_tokens(std::move(tokens), static_cast<int>(vocabulary));
 }
 
 // The median of a few steps.
@@ -61,13 +53,16 @@ StepTiming time_steps(const Transformer& model, const RunSettings& wanted, const
                        operations(model, B, T);
 
   const Transformer timed(settings.model);
-  const TokenDataset data = random_tokens(2 * B * T + 1, settings.model.vocabulary_size);
-  settings.train.gradient_accumulation_steps = 1;  // the trainer looks again at every step
+  const TokenDataset data = bench::random_tokens(2 * B * T + 1, settings.model.vocabulary_size);
+  const auto batches = static_cast<double>(wanted.train.gradient_accumulation_steps) * share;
+  // Set before the trainer is made, which takes memory for gradients that are added up; it looks at
+  // the number again at every step.
+  settings.train.gradient_accumulation_steps = batches == 1 ? 1 : 2;
   Trainer trainer(timed, engine.context(), settings, data.all());
+  settings.train.gradient_accumulation_steps = 1;
   trainer.initialise();
   trainer.step();  // warms up
   const double one = time_step(trainer);
-  const auto batches = static_cast<double>(wanted.train.gradient_accumulation_steps) * share;
   if (batches == 1) return {one, B, T};
   settings.train.gradient_accumulation_steps = 2;
   const double two = time_step(trainer);

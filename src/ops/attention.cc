@@ -154,6 +154,7 @@ Rows resolved(Rows rows, int64_t tokens) {
 void attention_forward(const Context& context, const AttentionShape& shape, ConstHeadRows q,
                        ConstHeadRows k, ConstHeadRows v, HeadRows out, float* log_sum_exp,
                        float* scratch) {
+  const ProfileScope scope(context.profile, "attention forward");
   check_shape(shape);
   const AttentionShape& s = shape;
   const Inputs in{s, resolved(q, s.T), resolved(k, s.S), resolved(v, s.S)};
@@ -182,6 +183,7 @@ void attention_backward(const Context& context, const AttentionShape& shape, Con
                         ConstHeadRows k, ConstHeadRows v, ConstHeadRows out,
                         const float* log_sum_exp, ConstHeadRows dout, HeadRows dq, HeadRows dk,
                         HeadRows dv, float* scratch) {
+  const ProfileScope scope(context.profile, "attention backward");
   check_shape(shape);
   CHECK_EQ(shape.S, shape.T);
   const int64_t T = shape.T;

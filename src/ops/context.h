@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels/table.h"
+#include "ops/profile.h"
 #include "threads/pool.h"
 
 namespace cllm::ops {
@@ -10,6 +11,7 @@ namespace cllm::ops {
 struct Context {
   ThreadPool& pool;
   const kernels::Table& kernels;
+  Profile* profile = nullptr;  // times the operations; not owned
 };
 
 }  // namespace cllm::ops

@@ -9,6 +9,7 @@ namespace cllm::ops {
 
 void cross_entropy(const Context& context, int64_t N, int64_t V, float softcap,
                    const int32_t* targets, float gradient_scale, float* logits, float* losses) {
+  const ProfileScope scope(context.profile, "cross entropy");
   context.pool.parallel_for(N, [&](int64_t n, int) {
     const int32_t target = targets[n];
     CHECK_MSG(target >= -1 && target < V, "targets[{}]={} V={}", n, target, V);

@@ -52,6 +52,7 @@ void add_by_position(const Context& context, int64_t N, int64_t T, int64_t C, co
 void embedding_forward(const Context& context, int64_t N, int64_t T, int64_t C,
                        const int32_t* tokens, const float* token_table, const float* position_table,
                        float* x) {
+  const ProfileScope scope(context.profile, "embedding forward");
   CHECK_MSG(T >= 1, "T={}", T);
   const RowBlocks cut(N);
   context.pool.parallel_for(cut.blocks, [&](int64_t block, int) {
@@ -69,6 +70,7 @@ void embedding_forward(const Context& context, int64_t N, int64_t T, int64_t C,
 void embedding_backward(const Context& context, int64_t N, int64_t T, int64_t C,
                         const int32_t* tokens, const float* dx, float* dtoken_table,
                         float* dposition_table, void* scratch) {
+  const ProfileScope scope(context.profile, "embedding backward");
   CHECK_MSG(T >= 1 && N >> 32 == 0, "T={} N={}", T, N);
   auto* keys = static_cast<uint64_t*>(scratch);
   for (int64_t n = 0; n < N; ++n)

@@ -289,6 +289,12 @@ void check_call(const Gemm& call) {
             "c is also an operand of its epilogue");
 }
 
+// The product of a linear layer that this is.
+std::string_view product_name(const Gemm& call) {
+  if (call.a_transposed) return "product dW";
+  return call.b_transposed ? "product forward" : "product dX";
+}
+
 }  // namespace
 
 size_t gemm_scratch(const Context& context) {
@@ -297,6 +303,7 @@ size_t gemm_scratch(const Context& context) {
 }
 
 void gemm(const Context& context, const Gemm& original, float* scratch) {
+  const ProfileScope scope(context.profile, product_name(original));
   check_call(original);
   Gemm call = original;
   if (call.m == 0 || call.n == 0 || (call.k == 0 && call.accumulate)) return;

@@ -36,6 +36,7 @@ void for_each_row_with_sums(const Context& context, int64_t N, int64_t width, fl
 
 void layer_norm_forward(const Context& context, int64_t N, int64_t C, float epsilon, const float* x,
                         const float* gain, const float* bias, float* y, float* mean, float* rstd) {
+  const ProfileScope scope(context.profile, "norm forward");
   CHECK(C >= 1);
   for_each_row(context, N, [&](int64_t n) {
     context.kernels.rows.layer_norm(C, epsilon, x + n * C, gain, bias, y + n * C, mean + n,
@@ -46,6 +47,7 @@ void layer_norm_forward(const Context& context, int64_t N, int64_t C, float epsi
 void layer_norm_backward(const Context& context, int64_t N, int64_t C, const float* x,
                          const float* gain, const float* mean, const float* rstd, const float* dy,
                          float* dx, float* dgain, float* dbias, float* scratch) {
+  const ProfileScope scope(context.profile, "norm backward");
   CHECK(C >= 1);
   for_each_row_with_sums(context, N, 2 * C, scratch, [&](int64_t n, float* partial) {
     context.kernels.rows.layer_norm_backward(C, x + n * C, gain, mean[n], rstd[n], dy + n * C,
@@ -60,6 +62,7 @@ void layer_norm_backward(const Context& context, int64_t N, int64_t C, const flo
 void rms_norm_forward(const Context& context, int64_t N, int64_t C, float epsilon, const float* x,
                       int64_t x_stride, const float* gain, float* y, int64_t y_stride,
                       float* rstd) {
+  const ProfileScope scope(context.profile, "norm forward");
   CHECK(C >= 1);
   for_each_row(context, N, [&](int64_t n) {
     rstd[n] = context.kernels.rows.rms_norm(C, epsilon, x + n * x_stride, gain, y + n * y_stride);
@@ -70,6 +73,7 @@ void rms_norm_backward(const Context& context, int64_t N, int64_t C, const float
                        int64_t x_stride, const float* gain, const float* rstd, const float* dy,
                        int64_t dy_stride, float* dx, int64_t dx_stride, bool accumulate,
                        float* dgain, float* scratch) {
+  const ProfileScope scope(context.profile, "norm backward");
   CHECK(C >= 1);
   const bool sums = dgain != nullptr;
   for_each_row_with_sums(context, N, sums ? C : 0, scratch, [&](int64_t n, float* partial) {

@@ -21,6 +21,7 @@ void rotary_tables(int64_t T, std::span<const double> frequencies, float* cosine
 void rotary(const Context& context, int64_t N, int64_t T, int64_t heads, int64_t D,
             int64_t first_position, const float* cosine, const float* sine, int direction, float* x,
             int64_t stride) {
+  const ProfileScope scope(context.profile, "rotary");
   CHECK_MSG(D % 2 == 0 && T >= 1, "D={} T={}", D, T);
   CHECK_MSG(direction == 1 || direction == -1, "direction={}", direction);
   const int64_t half = D / 2;

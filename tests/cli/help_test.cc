@@ -5,9 +5,9 @@
 namespace cllm::cli {
 namespace {
 
-const std::vector<std::string> kCommands = {"train",     "resume", "generate",  "eval",
-                                            "plan",      "report", "tokenizer", "data",
-                                            "gradcheck", "info",   "version",   "help"};
+const std::vector<std::string> kCommands = {"train",  "resume",    "generate", "eval",      "plan",
+                                            "report", "tokenizer", "data",     "gradcheck", "bench",
+                                            "primes", "lattice",   "info",     "version",   "help"};
 
 TEST(Help, ProgramAloneListsAllCommands) {
   const ProgramResult result = run_program({});
@@ -25,6 +25,12 @@ TEST(Help, EveryCommandShowsExamplesFirst) {
     commands.push_back({command});
   for (const char* name : {"train", "encode", "decode", "inspect"})
     commands.push_back({"tokenizer", name});
+  for (const char* name : {"limits", "gemm", "ops", "step", "generate", "compare"})
+    commands.push_back({"bench", name});
+  for (const char* name : {"count", "list", "nth", "factor", "spiral"})
+    commands.push_back({"primes", name});
+  for (const char* name : {"generate", "reduce", "svp", "cvp", "kissing", "decode", "verify"})
+    commands.push_back({"lattice", name});
   for (const char* name : {"prepare", "inspect", "stories", "score"})
     commands.push_back({"data", name});
   for (const std::vector<std::string>& command : commands) {

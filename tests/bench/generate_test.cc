@@ -1,0 +1,40 @@
+#include "bench/generate.h"
+
+#include <gtest/gtest.h>
+
+#include "kernels/table.h"
+
+namespace cllm::bench {
+namespace {
+
+ModelConfig small() {
+  ModelConfig config = model_preset("nano");
+  config.vocabulary_size = 100;
+  return config;
+}
+
+TEST(DecodeBytes, CountsTheTableOnlyWhereItIsTheHead) {
+  ModelConfig config = small();
+  const Transformer tied(config);
+  config.tied_head = false;
+  const Transformer untied(config);
+  EXPECT_EQ(decode_bytes(tied, 0), decode_bytes(untied, 0));
+  const int64_t positions = config.context_length * config.width;
+  EXPECT_EQ(decode_bytes(tied, 0), 4 * (tied.parameters().count() - positions));
+  EXPECT_EQ(decode_bytes(tied, 10) - decode_bytes(tied, 0), 4 * 2 * 4 * 10 * 128);
+}
+
+TEST(Generation, MeasuresPrefillAndDecode) {
+  ThreadPool pool(1);
+  const ops::Context context{pool, kernels::chosen_table()};
+  Report report;
+  measure_generation(context, {bench_preset("nano")}, {8, 4}, 1, {}, report);
+  ASSERT_EQ(report.results.size(), 2u);
+  EXPECT_EQ(report.results[0].name, "nano prefill");
+  EXPECT_EQ(report.results[1].name, "nano decode");
+  for (const Result& result : report.results)
+    EXPECT_GT(result.samples.at(0), 0);
+}
+
+}  // namespace
+}  // namespace cllm::bench
