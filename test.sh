@@ -50,8 +50,8 @@ if [ "$preset" = tsan ] && [ -z "${CLLM_FIXED_ADDRESSES-}" ] && setarch -R true 
 fi
 
 case $preset in
-  clang) "$root/scripts/install_packages" libgtest-dev libgmock-dev clang ;;
-  *) "$root/scripts/install_packages" libgtest-dev libgmock-dev ;;
+  clang) "$root/scripts/install_packages" libgtest-dev libgmock-dev fplll-tools clang ;;
+  *) "$root/scripts/install_packages" libgtest-dev libgmock-dev fplll-tools ;;
 esac
 werror=OFF
 [ -z "${CI-}" ] || werror=ON

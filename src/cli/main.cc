@@ -104,6 +104,9 @@ void add_commands(Program& program) {
   add_tokenizer(program);
   add_data(program);
   add_gradcheck(program);
+  add_bench(program);
+  add_primes(program);
+  add_lattice(program);
   add_info(program);
   add_version(program);
   add_help(program);

@@ -11,7 +11,6 @@
 namespace cllm::cli {
 namespace {
 
-constexpr const char* kCommonOptions = "Common options";
 constexpr size_t kTextColumn = 34, kWidth = 100;
 
 // Examples first: most people copy one and change it.

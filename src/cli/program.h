@@ -13,6 +13,9 @@
 
 namespace cllm::cli {
 
+// The group of options that every command has.
+inline constexpr const char* kCommonOptions = "Common options";
+
 struct GlobalOptions {
   bool quiet = false;
   bool verbose = false;
@@ -69,6 +72,19 @@ void add_report(Program& program);
 void add_tokenizer(Program& program);
 void add_data(Program& program);
 void add_gradcheck(Program& program);
+void add_bench(Program& program);
+void add_bench_limits(Program& program, CLI::App& bench);
+void add_bench_gemm(Program& program, CLI::App& bench);
+void add_bench_ops(Program& program, CLI::App& bench);
+void add_bench_step(Program& program, CLI::App& bench);
+void add_bench_generate(Program& program, CLI::App& bench);
+void add_bench_staircase(Program& program, CLI::App& bench);
+void add_bench_peers(Program& program, CLI::App& bench);
+void add_bench_compare(Program& program, CLI::App& bench);
+void add_primes(Program& program);
+void add_primes_spiral(Program& program, CLI::App& primes);
+void add_lattice(Program& program);
+void add_lattice_classical(Program& program, CLI::App& lattice);
 void add_info(Program& program);
 void add_version(Program& program);
 void add_help(Program& program);

@@ -4,6 +4,7 @@
 #include "kernels/attention_inl.h"
 #include "kernels/gemm_inl.h"
 #include "kernels/rows_inl.h"
+#include "kernels/signature_avx2_inl.h"
 #include "kernels/table_entry.h"
 #include "kernels/update_inl.h"
 #include "kernels/vec_avx2.h"
@@ -11,7 +12,11 @@
 namespace cllm::kernels {
 
 extern const Table kAvx2Table;
-const Table kAvx2Table = {"avx2", make_gemm_kernels<Avx2Vec>(), make_rows_kernels<Avx2Vec>(),
-                          make_attention_kernels<Avx2Vec>(), make_update_kernels<Avx2Vec>()};
+const Table kAvx2Table = {"avx2",
+                          make_gemm_kernels<Avx2Vec>(),
+                          make_rows_kernels<Avx2Vec>(),
+                          make_attention_kernels<Avx2Vec>(),
+                          make_update_kernels<Avx2Vec>(),
+                          make_avx2_signature_kernels()};
 
 }  // namespace cllm::kernels

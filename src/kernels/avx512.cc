@@ -4,6 +4,7 @@
 #include "kernels/attention_inl.h"
 #include "kernels/gemm_inl.h"
 #include "kernels/rows_inl.h"
+#include "kernels/signature_avx512_inl.h"
 #include "kernels/table_entry.h"
 #include "kernels/update_inl.h"
 #include "kernels/vec_avx512.h"
@@ -11,8 +12,11 @@
 namespace cllm::kernels {
 
 extern const Table kAvx512Table;
-const Table kAvx512Table = {"avx512", make_gemm_kernels<Avx512Vec>(),
-                            make_rows_kernels<Avx512Vec>(), make_attention_kernels<Avx512Vec>(),
-                            make_update_kernels<Avx512Vec>()};
+const Table kAvx512Table = {"avx512",
+                            make_gemm_kernels<Avx512Vec>(),
+                            make_rows_kernels<Avx512Vec>(),
+                            make_attention_kernels<Avx512Vec>(),
+                            make_update_kernels<Avx512Vec>(),
+                            make_avx512_signature_kernels()};
 
 }  // namespace cllm::kernels

@@ -7,6 +7,7 @@
 //   rows.h       normalisation, activation, softmax, cross-entropy, rotary, dropout, elementwise
 //   attention.h  tiles of attention, forward and backward
 //   update.h     optimizer updates and norms over flat spans
+//   signature.h  the scan of one bit set against many
 #pragma once
 
 #include <string_view>

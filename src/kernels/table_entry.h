@@ -4,6 +4,7 @@
 #include "kernels/attention.h"
 #include "kernels/gemm.h"
 #include "kernels/rows.h"
+#include "kernels/signature.h"
 #include "kernels/update.h"
 
 namespace cllm::kernels {
@@ -14,6 +15,7 @@ struct Table {
   RowKernels rows;
   AttentionKernels attention;
   UpdateKernels update;
+  SignatureKernels signature;
 };
 
 }  // namespace cllm::kernels
