@@ -1,29 +1,24 @@
-// The three products of a linear layer against OpenBLAS on the same cores. Proves every product
-// before timing it, interleaves the repetitions, and prints medians, their ratio and the share of
-// the measured FMA peak. Threads of both: CLLM_THREADS, default all cores. Instruction set:
-// CLLM_ISA.
-#include <benchmark/benchmark.h>
+// The three products of a linear layer in fp32 and bf16, weights packed before as in training,
+// against OpenBLAS and oneDNN (plain and with its own packed weights) on the same cores. Proves
+// every product before timing it, takes turns, and prints the best and median GFLOP/s, the share of
+// the measured peak, and the ratio to the best opponent. Arguments: [part of a name] [rounds].
+// Threads: CLLM_THREADS, default all cores. Instruction set: CLLM_ISA.
 #include <sys/mman.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <map>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
-#ifdef CLLM_OPENBLAS
-#include <cblas.h>
-#endif
-
 #include "base/check.h"
 #include "base/philox.h"
+#include "gemm_opponents.h"
+#include "gemm_peak.h"
 #include "kernels/table.h"
 #include "ops/gemm.h"
 #include "reference/gemm.h"
@@ -33,274 +28,212 @@
 namespace cllm {
 namespace {
 
-// Floats on huge pages, as the engine's arena gives them.
-class Floats {
+using ops::Compute;
+using ops::Storage;
+
+// Zeroed bytes on huge pages, as the engine's arena gives them.
+class Buffer {
  public:
-  explicit Floats(int64_t count) {
-    const size_t bytes = (static_cast<size_t>(count) * sizeof(float) + kPage - 1) / kPage * kPage;
-    data_.reset(static_cast<float*>(std::aligned_alloc(kPage, bytes)));
+  explicit Buffer(int64_t bytes) {
+    const size_t size = (static_cast<size_t>(bytes) + kPage - 1) / kPage * kPage;
+    data_.reset(static_cast<unsigned char*>(std::aligned_alloc(kPage, std::max(size, kPage))));
     CHECK(data_ != nullptr);
-    madvise(data_.get(), bytes, MADV_HUGEPAGE);
-    std::fill_n(data_.get(), count, 0.0f);
+    madvise(data_.get(), size, MADV_HUGEPAGE);
+    std::fill_n(data_.get(), size, static_cast<unsigned char>(0));
   }
-  float* get() const { return data_.get(); }
+  void* get() const { return data_.get(); }
+  float* floats() const { return reinterpret_cast<float*>(data_.get()); }
 
  private:
   static constexpr size_t kPage = size_t{2} << 20;
   struct Free {
-    void operator()(float* p) const { std::free(p); }
+    void operator()(unsigned char* p) const { std::free(p); }
   };
-  std::unique_ptr<float[], Free> data_;
+  std::unique_ptr<unsigned char[], Free> data_;
 };
 
-void fill(float* data, int64_t count, uint64_t stream) {
+// Uniform in [-1, 1), rounded to `storage`.
+void fill(const ops::Context& context, Storage storage, int64_t count, uint64_t stream, void* out) {
+  std::vector<float> x(static_cast<size_t>(count));
   const Philox source(1, RandomStream::kTest);
   for (int64_t i = 0; i < count; i += 4) {
     const auto bits = source.bits(stream, static_cast<uint64_t>(i));
     for (int64_t j = i; j < std::min(i + 4, count); ++j)
-      data[j] = static_cast<float>(static_cast<int32_t>(bits.at(static_cast<size_t>(j - i)))) /
-                2147483648.0f;
+      x[static_cast<size_t>(j)] =
+          static_cast<float>(static_cast<int32_t>(bits.at(static_cast<size_t>(j - i)))) /
+          2147483648.0f;
   }
+  ops::with_storage(storage, [&](auto tag) {
+    using S = typename decltype(tag)::Type;
+    context.kernels.of<S>().rows.narrow(count, x.data(), static_cast<S*>(out));
+  });
 }
 
 struct Shape {
   int64_t n, o, i;  // rows, outputs, inputs
 };
-constexpr Shape kShapes[] = {{2048, 1536, 384}, {2048, 384, 1536}, {8192, 768, 768},
-                             {2048, 384, 384},  {768, 128, 128},   {768, 512, 128},
-                             {768, 128, 512},   {768, 65, 128}};
+constexpr Shape kShapes[] = {
+    {2048, 384, 384},  {2048, 1536, 384}, {2048, 384, 1536}, {2048, 768, 768},  {2048, 3072, 768},
+    {2048, 768, 3072}, {8192, 1536, 384}, {8192, 768, 768},  {8192, 3072, 768}, {1024, 50304, 768},
+    {768, 128, 128},   {768, 384, 128},   {768, 512, 128},   {768, 128, 512},   {768, 65, 128}};
 
-// One product with its operands. `accumulate` for dW as in training.
+// One product with its operands; weights of fwd and dX are packed, `accumulate` for dW as in
+// training.
 class Case {
  public:
-  Case(const Shape& s, const std::string& product)
-      : name_(std::to_string(s.n) + "x" + std::to_string(s.o) + "x" + std::to_string(s.i) + "/" +
-              product) {
-    if (product == "fwd")
-      call_ = make(s.n, s.o, s.i, false, true, false);
-    else if (product == "dX")
-      call_ = make(s.n, s.i, s.o, false, false, false);
-    else
-      call_ = make(s.o, s.i, s.n, true, false, true);
-    a_ = std::make_unique<Floats>(call_.m * call_.k);
-    b_ = std::make_unique<Floats>(call_.k * call_.n);
-    c_ = std::make_unique<Floats>(call_.m * call_.n);
-    fill(a_->get(), call_.m * call_.k, 1);
-    fill(b_->get(), call_.k * call_.n, 2);
-    call_.a = a_->get();
-    call_.b = b_->get();
-    call_.c = c_->get();
+  Case(const ops::Context& context, const Shape& s, Storage storage, const std::string& product)
+      : context_(context),
+        name_(fmt::format("{} {} {}x{}x{}", storage == Storage::kBf16 ? "bf16" : "fp32", product,
+                          s.n, s.o, s.i)) {
+    const bool forward = product == "fwd", gradient = product == "dW";
+    call_.m = gradient ? s.o : s.n;
+    call_.n = forward ? s.o : s.i;
+    call_.k = gradient ? s.n : forward ? s.i : s.o;
+    call_.a_transposed = call_.accumulate = gradient;
+    call_.b_transposed = forward;
+    call_.lda = gradient ? call_.m : call_.k;
+    call_.ldb = forward ? call_.k : call_.n;
+    call_.ldc = call_.n;
+    const Storage weight = gradient ? storage : Storage::kFp32;
+    const Storage result = gradient ? Storage::kFp32 : storage;
+    call_.a = operand(call_.m * call_.k, storage, 1);
+    call_.b = operand(call_.k * call_.n, weight, 2);
+    call_.c = operand(call_.m * call_.n, result, 0);
+    compute_ = ops::compute_for(context, storage);
+    if (gradient) return;
+    Buffer packed(ops::packed_floats(context, compute_, call_.k, call_.n) * 4);
+    packed_ = ops::pack(context, compute_, call_.k, call_.n, call_.b.as<float>(), call_.ldb,
+                        call_.b_transposed, packed.floats());
+    buffers_.push_back(std::move(packed));
   }
 
   const std::string& name() const { return name_; }
+  // With the weight as it lies; run() uses the packed one.
   const ops::Gemm& call() const { return call_; }
   double flops() const {
     return 2.0 * static_cast<double>(call_.m) * static_cast<double>(call_.n) *
            static_cast<double>(call_.k);
   }
+  void run(float* scratch) const {
+    ops::Gemm call = call_;
+    if (packed_.data != nullptr) call.packed = &packed_;
+    ops::gemm(context_, call, scratch);
+  }
 
-  // A few whole rows of the result against the double reference.
-  void prove(const ops::Context& context, float* scratch) {
-    std::fill_n(c_->get(), call_.m * call_.n, 0.0f);
-    ops::gemm(context, call_, scratch);
-    const Floats zero(call_.m * call_.n);
+  // Some elements of the result against the double reference.
+  void prove(float* scratch) const {
+    const int64_t width = kernels::storage_bytes(call_.c.storage());
+    std::fill_n(static_cast<unsigned char*>(call_.c.data()), call_.m * call_.n * width,
+                static_cast<unsigned char>(0));
+    const Buffer zero(call_.m * call_.n * width);
+    run(scratch);
     ops::Gemm before = call_;
-    before.c = zero.get();
-    const reference::GemmTruth<double> truth(before);
-    for (int64_t row = 0; row < call_.m; row += std::max<int64_t>(1, call_.m / 5))
-      for (int64_t column = 0; column < call_.n; ++column) {
+    before.c = ops::Values(zero.get(), call_.c.storage());
+    const reference::GemmTruth<double> truth(before, compute_);
+    for (int64_t row = 0; row < call_.m; row += std::max<int64_t>(1, call_.m / 3))
+      for (int64_t column = 0; column < call_.n; column += 7) {
         const auto e = truth.element(row, column);
-        const float got = call_.c[row * call_.ldc + column];
+        const double got = reference::value_at<double>(call_.c, row * call_.ldc + column);
         CHECK_MSG(reference::within(got, e.value, e.bound), "{} ({}, {}): {} instead of {}", name_,
                   row, column, got, e.value);
       }
   }
 
  private:
-  static ops::Gemm make(int64_t m, int64_t n, int64_t k, bool a_transposed, bool b_transposed,
-                        bool accumulate) {
-    ops::Gemm call;
-    call.m = m, call.n = n, call.k = k;
-    call.a_transposed = a_transposed, call.b_transposed = b_transposed;
-    call.lda = a_transposed ? m : k;
-    call.ldb = b_transposed ? k : n;
-    call.ldc = n;
-    call.accumulate = accumulate;
-    return call;
+  ops::Values operand(int64_t count, Storage storage, uint64_t stream) {
+    Buffer buffer(count * kernels::storage_bytes(storage));
+    if (stream != 0) fill(context_, storage, count, stream, buffer.get());
+    const ops::Values values(buffer.get(), storage);
+    buffers_.push_back(std::move(buffer));
+    return values;
   }
 
+  const ops::Context& context_;
   std::string name_;
   ops::Gemm call_;
-  std::unique_ptr<Floats> a_, b_, c_;
+  Compute compute_;
+  ops::PackedMatrix packed_;
+  std::vector<Buffer> buffers_;
 };
 
-#ifdef CLLM_OPENBLAS
-void openblas(const ops::Gemm& call) {
-  cblas_sgemm(CblasRowMajor, call.a_transposed ? CblasTrans : CblasNoTrans,
-              call.b_transposed ? CblasTrans : CblasNoTrans, static_cast<int>(call.m),
-              static_cast<int>(call.n), static_cast<int>(call.k), 1.0f, call.a,
-              static_cast<int>(call.lda), call.b, static_cast<int>(call.ldb),
-              call.accumulate ? 1.0f : 0.0f, call.c, static_cast<int>(call.ldc));
-}
-#endif
+struct Contestant {
+  std::string name;
+  std::function<void()> run;
+  std::vector<double> rates = {};  // GFLOP/s of every round
 
-// Sixteen chains of FMAs in registers: more than latency times throughput on any x86-64 so far.
-#if defined(__x86_64__)
-__attribute__((target("avx512f"))) float fma_avx512(int64_t rounds) {
-  __m512 x[16];
-  for (auto& v : x)
-    v = _mm512_set1_ps(1.0f);
-  const __m512 y = _mm512_set1_ps(0.5f);
-  for (int64_t i = 0; i < rounds; ++i) {
-#pragma GCC unroll 16
-    for (int j = 0; j < 16; ++j)
-      x[j] = _mm512_fmadd_ps(x[j], y, y);
-  }
-  float sum = 0;
-  for (const auto& v : x)
-    sum += _mm512_cvtss_f32(v);
-  return sum;
+  double best() const { return rates.back(); }
+  double median() const { return rates[rates.size() / 2]; }
+};
+
+// Some milliseconds of calls, after one that warms the caches.
+double measure(double flops, double peak, const std::function<void()>& run) {
+  const auto calls = std::max<int64_t>(1, static_cast<int64_t>(5e-3 * peak * 1e9 / flops));
+  run();
+  const auto start = std::chrono::steady_clock::now();
+  for (int64_t i = 0; i < calls; ++i)
+    run();
+  const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
+  return flops * static_cast<double>(calls) / time.count() * 1e-9;
 }
 
-__attribute__((target("avx2,fma"))) float fma_avx2(int64_t rounds) {
-  __m256 x[12];
-  for (auto& v : x)
-    v = _mm256_set1_ps(1.0f);
-  const __m256 y = _mm256_set1_ps(0.5f);
-  for (int64_t i = 0; i < rounds; ++i) {
-#pragma GCC unroll 16
-    for (int j = 0; j < 12; ++j)
-      x[j] = _mm256_fmadd_ps(x[j], y, y);
-  }
-  float sum = 0;
-  for (const auto& v : x)
-    sum += _mm256_cvtss_f32(v);
-  return sum;
-}
-#endif
-
-// Calls one round of `rounds` on every thread; the flops of a round per thread, 0 if the table has
-// no FMA of its own.
-double fma_round(const ops::Context& context, int64_t rounds) {
-  double flops = 0;
-#if defined(__x86_64__)
-  const std::string table = context.kernels.name;
-  float (*loop)(int64_t) = table == "avx512" ? fma_avx512 : table == "avx2" ? fma_avx2 : nullptr;
-  if (loop == nullptr) return 0;
-  flops = table == "avx512" ? 2.0 * 16 * 16 : 2.0 * 12 * 8;
-  context.pool.parallel_for(context.pool.size(), [&](int64_t, int) {
-    float result = loop(rounds);
-    benchmark::DoNotOptimize(result);
-  });
-#endif
-  return flops * static_cast<double>(rounds) * context.pool.size();
-}
-
-// OpenBLAS's idle threads spin for some 25 ms after a call and would steal our cores.
-void let_opponent_sleep(const benchmark::State&) {
-  std::this_thread::sleep_for(std::chrono::milliseconds(60));
-}
-
-void set_rate(benchmark::State& state, double flops) {
-  state.counters["GFLOP/s"] =
-      benchmark::Counter(flops * 1e-9, benchmark::Counter::kIsIterationInvariantRate);
-}
-
-template <class Body>
-void add(const std::string& name, double flops, Body body) {
-  benchmark::RegisterBenchmark(name.c_str(),
-                               [flops, body](benchmark::State& state) {
-                                 body();
-                                 for (auto _ : state)
-                                   body();
-                                 set_rate(state, flops);
-                               })
-      ->UseRealTime()
-      ->Setup(let_opponent_sleep);
-}
-
-// Keeps the rate of every repetition and prints one table at the end. The best says what the code
-// can do when nobody else uses the cores, the median what it did.
-class Summary : public benchmark::BenchmarkReporter {
- public:
-  bool ReportContext(const Context&) override { return true; }
-  void ReportRuns(const std::vector<Run>& runs) override {
-    for (const Run& run : runs)
-      if (run.run_type == Run::RT_Iteration)
-        rates_[run.run_name.function_name].push_back(run.counters.at("GFLOP/s").value);
-  }
-  void print(const std::vector<std::unique_ptr<Case>>& cases) const {
-    const Rates peak = rates("peak");
-    std::printf("\nGFLOP/s, median and best of the repetitions; FMA peak %.0f, %.0f\n", peak.median,
-                peak.best);
-    std::printf("%-20s %14s %14s %12s %10s\n", "rows x out x in", "ours", "OpenBLAS", "ratio",
-                "of peak");
-    for (const auto& c : cases) {
-      const Rates ours = rates("ours/" + c->name()), theirs = rates("openblas/" + c->name());
-      if (!(ours.best > 0)) continue;
-      std::printf("%-20s %6.0f %7.0f %6.0f %7.0f %6.2f %5.2f %9.0f%%\n", c->name().c_str(),
-                  ours.median, ours.best, theirs.median, theirs.best,
-                  ratio(ours.median, theirs.median), ratio(ours.best, theirs.best),
-                  100 * ratio(ours.best, peak.best));
+// The turns of a case; the threads of opponents spin for a while after a call and would steal our
+// cores.
+void take_turns(double flops, double peak, int rounds, std::vector<Contestant>& contestants) {
+  for (int round = 0; round < rounds; ++round)
+    for (Contestant& c : contestants) {
+      if (contestants.size() > 1) std::this_thread::sleep_for(std::chrono::milliseconds(40));
+      c.rates.push_back(measure(flops, peak, c.run));
     }
-  }
+  for (Contestant& c : contestants)
+    std::sort(c.rates.begin(), c.rates.end());
+}
 
- private:
-  struct Rates {
-    double median = 0, best = 0;
-  };
-  static double ratio(double a, double b) { return b > 0 ? a / b : 0; }
-  Rates rates(const std::string& name) const {
-    const auto found = rates_.find(name);
-    if (found == rates_.end()) return {};
-    std::vector<double> sorted = found->second;
-    std::sort(sorted.begin(), sorted.end());
-    return {sorted[sorted.size() / 2], sorted.back()};
+double measured_peak(const ops::Context& context, Compute compute, int rounds) {
+  double best = 0;
+  for (int round = 0; round < 2 * rounds; ++round)
+    best = std::max(best, bench::multiply_add_rate(context, compute));
+  return best;
+}
+
+void report(const Case& c, double peak, const std::vector<Contestant>& contestants) {
+  std::printf("%-26s", c.name().c_str());
+  double theirs = 0;
+  for (const Contestant& contestant : contestants) {
+    if (contestant.name != "ours") theirs = std::max(theirs, contestant.best());
+    std::printf("  %s %.0f/%.0f", contestant.name.c_str(), contestant.best(), contestant.median());
   }
-  std::map<std::string, std::vector<double>> rates_;
-};
+  const double ours = contestants.front().best();
+  std::printf("  %.0f%% of peak", 100 * ours / peak);
+  if (theirs > 0) std::printf(", %.2f x best opponent", ours / theirs);
+  std::printf("\n");
+  std::fflush(stdout);
+}
 
 int run(int argc, char** argv) {
-  std::vector<char*> arguments(argv, argv + argc);
-  std::string interleave = "--benchmark_enable_random_interleaving=true",
-              repeat = "--benchmark_repetitions=9", least = "--benchmark_min_time=0.05";
-  for (std::string* flag : {&least, &repeat, &interleave})
-    arguments.insert(arguments.begin() + 1, flag->data());
-  int count = static_cast<int>(arguments.size());
-  benchmark::Initialize(&count, arguments.data());
-
+  const std::string filter = argc > 1 ? argv[1] : "";
+  const int rounds = argc > 2 ? std::atoi(argv[2]) : 9;
   const ThreadBudget budget = choose_threads(0);
   ThreadPool pool(budget.count);
   const ops::Context context{pool, kernels::chosen_table()};
-  const Floats scratch(static_cast<int64_t>(ops::gemm_scratch(context)));
-  std::printf("threads: %s; kernels: %s\n", budget.reason.c_str(), context.kernels.name);
-  std::vector<std::unique_ptr<Case>> cases;
-  for (const Shape& shape : kShapes)
-    for (const char* product : {"fwd", "dX", "dW"}) {
-      cases.push_back(std::make_unique<Case>(shape, product));
-      cases.back()->prove(context, scratch.get());
-    }
-  std::printf("every product agrees with the reference within its bound\n");
-#ifdef CLLM_OPENBLAS
-  openblas_set_num_threads(budget.count);
-  std::printf("opponent: %s\n", openblas_get_config());
-#else
-  std::printf("opponent: none (built without OpenBLAS)\n");
-#endif
-  const int64_t rounds = 1 << 20;
-  if (const double flops = fma_round(context, 1) * static_cast<double>(rounds); flops > 0)
-    add("peak", flops, [&context] { fma_round(context, rounds); });
-  for (const auto& c : cases) {
-    const ops::Gemm& call = c->call();
-    add("ours/" + c->name(), c->flops(),
-        [&context, &call, &scratch] { ops::gemm(context, call, scratch.get()); });
-#ifdef CLLM_OPENBLAS
-    add("openblas/" + c->name(), c->flops(), [&call] { openblas(call); });
-#endif
-  }
-  Summary summary;
-  benchmark::RunSpecifiedBenchmarks(&summary);
-  summary.print(cases);
+  const Buffer scratch(static_cast<int64_t>(ops::gemm_scratch(context)) * 4);
+  const double fp32_peak = measured_peak(context, Compute::kFp32, rounds);
+  const double bf16_peak =
+      measured_peak(context, ops::compute_for(context, Storage::kBf16), rounds);
+  std::printf("threads: %s; kernels: %s; peak %.0f fp32, %.0f bf16; GFLOP/s, best/median\n",
+              budget.reason.c_str(), context.kernels.name, fp32_peak, bf16_peak);
+  for (const Storage storage : {Storage::kFp32, Storage::kBf16})
+    for (const Shape& shape : kShapes)
+      for (const char* product : {"fwd", "dX", "dW"}) {
+        const Case c(context, shape, storage, product);
+        if (c.name().find(filter) == std::string::npos) continue;
+        if (c.flops() < 1e10) c.prove(scratch.floats());
+        std::vector<Contestant> contestants = {{"ours", [&] { c.run(scratch.floats()); }}};
+        for (auto& [name, body] : bench::gemm_opponents(c.call(), budget.count))
+          contestants.push_back({name, std::move(body)});
+        const double peak = storage == Storage::kBf16 ? bf16_peak : fp32_peak;
+        take_turns(c.flops(), peak, rounds, contestants);
+        report(c, peak, contestants);
+      }
   return 0;
 }
 

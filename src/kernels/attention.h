@@ -42,7 +42,7 @@ struct AttentionBlock {
   int64_t queries = 0;  // at most kQueryBlock
   int64_t position = 0;
   int64_t D = 0;
-  float scale = 0;
+  float scale = 0;  // positive
   ConstRows<S> q, k, v;
   AttentionDropout dropout;
 };
@@ -69,6 +69,9 @@ struct AttentionBackward {
   int64_t fresh_from = 0;
 };
 
+// Scores, softmax statistics and sums are fp32. The avx512_bf16 table multiplies pairs of bf16 if S
+// is Bf16, D is even and so are the strides of k and v: it rounds probabilities and the gradients
+// of scores to bf16 before they are multiplied. Every other table and case multiplies in fp32.
 template <class S>
 struct AttentionKernels {
   // out = softmax(scale q k^T, causal) v. scratch: attention_forward_floats(D).
@@ -88,10 +91,10 @@ constexpr int64_t attention_padded(int64_t D) {
 // Floats of scratch, 64-byte aligned. The tiles [key][query] and [query][key] of one block, the
 // rows of a block (padded or transposed), and a few numbers per query.
 constexpr int64_t attention_forward_floats(int64_t D) {
-  return 3 * kKeyBlock * kQueryBlock + 3 * kQueryBlock * attention_padded(D) + 3 * kQueryBlock;
+  return 4 * kKeyBlock * kQueryBlock + 3 * kQueryBlock * attention_padded(D) + 3 * kQueryBlock;
 }
 constexpr int64_t attention_backward_floats(int64_t D) {
-  return 4 * kKeyBlock * kQueryBlock + 6 * kQueryBlock * attention_padded(D) + 2 * kQueryBlock;
+  return 6 * kKeyBlock * kQueryBlock + 7 * kQueryBlock * attention_padded(D) + 2 * kQueryBlock;
 }
 
 }  // namespace cllm::kernels

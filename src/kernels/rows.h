@@ -6,7 +6,9 @@
 
 #include <cstdint>
 
+#include "kernels/gemm.h"
 #include "kernels/philox.h"
+#include "kernels/storage.h"
 
 namespace cllm::kernels {
 
@@ -40,6 +42,9 @@ struct RowKernels {
   // e % 4 of block e / 4 for element e) is >= threshold. out may equal x.
   void (*dropout)(const PhiloxStream* stream, int64_t first, int64_t n, uint32_t threshold,
                   float scale, const S* x, S* out);
+  // y [n] = activation(x), one of the forward forms; the function of the product's epilogue. y may
+  // equal x.
+  void (*activate)(Activation activation, int64_t n, const S* x, S* y);
   // y [n] = silu(gate) * up, silu(x) = x / (1 + e^-x). y may equal gate or up.
   void (*swiglu)(int64_t n, const S* gate, const S* up, S* y);
   // dgate [n] = , dup [n] = ; they may equal gate and up.

@@ -17,6 +17,11 @@ struct Fp16 {
   uint16_t bits;
 };
 
+// Two neighbours: one step of a product of pairs.
+struct Bf16Pair {
+  Bf16 first, second;
+};
+
 enum class Storage : uint8_t { kFp32, kBf16, kFp16 };
 
 constexpr int64_t storage_bytes(Storage storage) {

@@ -43,6 +43,13 @@ class Session {
   const Planner& plan() const { return planner_; }
   int64_t arena_bytes() const { return arena_.bytes(); }
 
+  // A session for training multiplies with packed copies of the matrices. Every call packs the
+  // weights that it gets, unless they are held: hold_weights packs them now, and calls with this
+  // pointer then rely on it until release_weights (several micro-batches, an evaluation). Other
+  // sessions read weights in place; for them both do nothing.
+  void hold_weights(const float* weights);
+  void release_weights() { held_ = nullptr; }
+
   // gradients = 0, the whole arena.
   void clear_gradients(float* gradients) const;
   // Returns the sum of the losses (nats) of the counted targets; gradients += gradient_scale * d
@@ -51,7 +58,7 @@ class Session {
                           DropoutSeed dropout, float* gradients);
   // The sum of the losses without dropout and without gradients.
   double evaluate(const Batch& batch, const float* weights);
-  // Logits [T, V] of every row, softcap applied, into `logits`; no dropout.
+  // Logits [T, V] of every row, softcap applied, into `logits`; no dropout. fp32 sessions.
   void logits(std::span<const int32_t> tokens, const float* weights, float* logits);
   // Appends the tokens to the cache and returns the logits [V] after the last of them, valid until
   // the next call.
@@ -70,6 +77,9 @@ class Session {
     Slot rotary_cosine, rotary_sine;
     Slot embedded;
     std::vector<nn::BlockPlan> blocks;
+    std::vector<nn::BlockPlan>
+        again;  // Recompute::kBlock: the forward that the backward runs again
+    std::vector<nn::Linear::PackedSlots> packed;  // by Transformer::linears
     nn::NormPlan final_norm;
     Slot final;   // [N, C] final_norm(last block)
     Slot logits;  // [head_rows, V]
@@ -87,6 +97,7 @@ class Session {
   static void plan_backward(const Transformer& model, const nn::PlanShape& shape, Planner& planner,
                             Slots& slots);
   void make_rotary_tables();
+  void pack(const float* weights);
   nn::Run make_run(int64_t B, int64_t T, const float* weights);
   void embed(const nn::Run& run, const int32_t* tokens);
   void forward_blocks(const nn::Run& run);
@@ -102,6 +113,8 @@ class Session {
   Planner planner_;
   Slots slots_;
   Arena arena_;
+  std::vector<nn::PackedLinear> packed_;  // by parameter index; empty without training
+  const float* held_ = nullptr;
 };
 
 }  // namespace cllm

@@ -1,6 +1,6 @@
-// The matrix product: packed panels, cache blocks, threads over tiles cut by shape only, and a fused
-// epilogue. Method: Goto & van de Geijn, "Anatomy of high-performance matrix multiplication" (2008).
-// The three products of a linear layer with X [N, I], W [O, I], Y [N, O]:
+// The matrix product: packed panels, cache blocks, threads over tiles cut by shape only, and a
+// fused epilogue. Method: Goto & van de Geijn, "Anatomy of high-performance matrix multiplication"
+// (2008). The three products of a linear layer with X [N, I], W [O, I], Y [N, O]:
 //   forward  Y  = X W^T      m = N, n = O, k = I, a = X, b = W transposed (packed once per step)
 //   dX       dX = dY W       m = N, n = I, k = O, a = dY, b = W (packed once per step)
 //   dW       dW += dY^T X    m = O, n = I, k = N, a = dY transposed, b = X, accumulate
@@ -12,6 +12,7 @@
 #include <cstdint>
 
 #include "ops/context.h"
+#include "ops/elementwise.h"
 #include "ops/values.h"
 
 namespace cllm::ops {
@@ -38,15 +39,23 @@ PackedMatrix pack(const Context& context, Compute compute, int64_t k, int64_t n,
 
 // What happens to a finished tile before it is stored, in this order; any part may be absent:
 // value += bias[column]; auxiliary[row, column] = value (before the activation) when an activation
-// is set; value = activation(value); value += residual[row, column]. The two *Backward forms
-// multiply by the derivative at auxiliary (read): value *= f'(auxiliary).
-using kernels::Activation;  // kNone, kGelu, kRelu2, kGeluBackward, kRelu2Backward
+// is set; value = activation(value); value = dropout(value); value += residual[row, column]. Every
+// step is in fp32 and C is rounded once. The two *Backward forms multiply by the derivative at
+// auxiliary (read): value *= f'(auxiliary).
+// SwiGLU changes the width of C. kSwiglu: n = 2F, values [gate F | up F]; C [m, F] =
+// silu(gate) * up, auxiliary [m, 2F] with row stride 2 ldc. kSwigluBackward: n = F, the value is
+// the gradient of that product; C [m, 2F] = [dgate F | dup F], auxiliary [m, 2F] (read) has C's row
+// stride and may be C; no bias, dropout or residual.
+using kernels::Activation;  // kNone, kGelu, kRelu2, kSwiglu and their *Backward
 
 struct Epilogue {
   const float* bias = nullptr;  // [n]
   Activation activation = Activation::kNone;
   // [m, n], row stride ldc, not c: written forward (may be null), read backward. Of c's type.
   Values auxiliary;
+  // A probability; the mask is that of ops::dropout() on C without gaps between its rows.
+  float dropout = 0;
+  DropoutKey dropout_key;
   // [m, n], row stride ldc; may equal c if no activation is set. Of c's type.
   ConstValues residual;
 };
@@ -58,7 +67,7 @@ struct Gemm {
   ConstValues a;    // [m, k], or [k, m] if a_transposed
   int64_t lda = 0;  // row stride in elements of the matrix as stored
   bool a_transposed = false;
-  ConstValues b;    // [k, n], or [n, k] if b_transposed; of a's type, or fp32
+  ConstValues b;  // [k, n], or [n, k] if b_transposed; of a's type, or fp32
   int64_t ldb = 0;
   bool b_transposed = false;
   const PackedMatrix* packed = nullptr;  // in place of b, ldb and b_transposed
@@ -68,12 +77,21 @@ struct Gemm {
   Epilogue epilogue;
 };
 
+// How large products are cut on this machine: blocks of `steps` words of depth (fp32, or pairs of
+// bf16), and tasks of at most rows x columns of C, computed from its second level cache.
+struct GemmBlocking {
+  int64_t steps = 0, rows = 0, columns = 0;
+};
+GemmBlocking gemm_blocking(const Context& context);
+
 // Elements (floats) of scratch that gemm() needs, the same for every call. Fastest on huge pages.
 size_t gemm_scratch(const Context& context);
 
 // Runs the product. scratch: gemm_scratch() floats, 64-byte aligned, overwritten. No allocation.
-// The bits of C depend on m, n, k, the types, the flags and the kernel table, never on the number of
-// threads. k == 0 gives the empty sum.
+// The bits of C depend on m, n, k, the types, the flags and the kernel table, never on the number
+// of threads or the caches; a packed B gives the same as an unpacked one of the same Compute (but
+// up to 16 rows times an unpacked fp32 [n, k] are dot products, in fp32). k == 0 gives the empty
+// sum.
 void gemm(const Context& context, const Gemm& call, float* scratch);
 
 }  // namespace cllm::ops

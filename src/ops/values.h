@@ -1,6 +1,6 @@
 // Pointers to activations whose element type is known at run time: fp32, bf16 or fp16. An operation
-// takes Values and calls the kernels of that type; fp32 pointers convert by themselves. Offsets count
-// elements. Not owning.
+// takes Values and calls the kernels of that type; fp32 pointers convert by themselves. Offsets
+// count elements. Not owning.
 #pragma once
 
 #include <cstdint>
