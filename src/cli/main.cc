@@ -7,6 +7,7 @@
 #include <new>
 
 #include "base/error.h"
+#include "cli/gmp_memory.h"
 #include "cli/program.h"
 #include "cli/signals.h"
 #include "train/interrupted.h"
@@ -115,6 +116,7 @@ void add_commands(Program& program) {
 int main(int argc, char** argv) {
   reserve_standard_descriptors();
   ignore_broken_pipes();
+  throw_when_gmp_lacks_memory();
   Program program;
   add_commands(program);
   try {

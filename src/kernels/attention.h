@@ -14,13 +14,15 @@ namespace cllm::kernels {
 inline constexpr int64_t kQueryBlock = 64;  // queries per call
 inline constexpr int64_t kKeyBlock = 64;    // keys per tile; divides kQueryBlock
 
-// Rows of D floats, `stride` floats apart.
+// Rows of D elements of type S (kernels/storage.h), `stride` elements apart.
+template <class S>
 struct ConstRows {
-  const float* data = nullptr;
+  const S* data = nullptr;
   int64_t stride = 0;
 };
+template <class S>
 struct MutableRows {
-  float* data = nullptr;
+  S* data = nullptr;
   int64_t stride = 0;
 };
 
@@ -35,43 +37,50 @@ struct AttentionDropout {
 };
 
 // A block of queries. Query i sees the keys [0, position + i]; position >= 0.
+template <class S>
 struct AttentionBlock {
   int64_t queries = 0;  // at most kQueryBlock
   int64_t position = 0;
   int64_t D = 0;
-  float scale = 0;
-  ConstRows q, k, v;
+  float scale = 0;  // positive
+  ConstRows<S> q, k, v;
   AttentionDropout dropout;
 };
 
+template <class S>
 struct AttentionForward {
-  AttentionBlock block;
-  MutableRows out;
+  AttentionBlock<S> block;
+  MutableRows<S> out;
   float* log_sum_exp = nullptr;  // [queries], natural logarithm; may be null
 };
 
+template <class S>
 struct AttentionBackward {
-  AttentionBlock block;
-  ConstRows out, dout;
+  AttentionBlock<S> block;
+  ConstRows<S> out, dout;
   const float* log_sum_exp = nullptr;  // [queries]
   // Only the key tiles of [key_begin, key_end) take part; key_begin is a multiple of kKeyBlock.
   int64_t key_begin = 0;
   int64_t key_end = 0;
-  MutableRows dq;  // = the sum over these keys; data may be null: not wanted
+  MutableRows<S> dq;  // = the sum over these keys; data may be null: not wanted
   // Row s = (key tiles at or after fresh_from) or += (before); data of both may be null: not
-  // wanted. Rows count from key 0.
-  MutableRows dk, dv;
+  // wanted. Rows count from key 0. fp32, because query block after query block adds to them.
+  MutableRows<float> dk, dv;
   int64_t fresh_from = 0;
 };
 
+// Scores, softmax statistics and sums are fp32. The avx512_bf16 table multiplies pairs of bf16 if S
+// is Bf16, D is even and so are the strides of k and v: it rounds probabilities and the gradients
+// of scores to bf16 before they are multiplied. Every other table and case multiplies in fp32.
+template <class S>
 struct AttentionKernels {
   // out = softmax(scale q k^T, causal) v. scratch: attention_forward_floats(D).
-  void (*forward)(const AttentionForward& call, float* scratch);
+  void (*forward)(const AttentionForward<S>& call, float* scratch);
   // The same for one query (block.queries == 1) without dropout: keys are read once, D along lanes.
   // scratch: none.
-  void (*forward_one)(const AttentionForward& call);
+  void (*forward_one)(const AttentionForward<S>& call);
   // Probabilities are recomputed from log_sum_exp. scratch: attention_backward_floats(D).
-  void (*backward)(const AttentionBackward& call, float* scratch);
+  void (*backward)(const AttentionBackward<S>& call, float* scratch);
 };
 
 // A head padded to whole vectors of every instruction set.
@@ -82,10 +91,10 @@ constexpr int64_t attention_padded(int64_t D) {
 // Floats of scratch, 64-byte aligned. The tiles [key][query] and [query][key] of one block, the
 // rows of a block (padded or transposed), and a few numbers per query.
 constexpr int64_t attention_forward_floats(int64_t D) {
-  return 3 * kKeyBlock * kQueryBlock + 3 * kQueryBlock * attention_padded(D) + 3 * kQueryBlock;
+  return 4 * kKeyBlock * kQueryBlock + 3 * kQueryBlock * attention_padded(D) + 3 * kQueryBlock;
 }
 constexpr int64_t attention_backward_floats(int64_t D) {
-  return 4 * kKeyBlock * kQueryBlock + 6 * kQueryBlock * attention_padded(D) + 2 * kQueryBlock;
+  return 6 * kKeyBlock * kQueryBlock + 7 * kQueryBlock * attention_padded(D) + 2 * kQueryBlock;
 }
 
 }  // namespace cllm::kernels

@@ -18,6 +18,14 @@ struct RunningSoftmax {
   float* factors;  // by which the tile just seen shrinks what was accumulated before
 };
 
+template <class V>
+void start_softmax(const RunningSoftmax& running) {
+  for (int64_t i = 0; i < kQueryBlock; ++i) {
+    running.maxima[i] = -FLT_MAX;
+    running.sums[i] = 0;
+  }
+}
+
 // scores -> exp(score - maximum), in place, maxima, sums and factors updated; with dropout the
 // tile (not the sums) is multiplied by dropped.
 template <class V>
@@ -54,8 +62,8 @@ void softmax_column(float* tile, int64_t first_query, int64_t keys, int64_t diag
 }
 
 // out [queries, D] = accumulated / sum; log_sum_exp = maximum + log(sum).
-template <class V>
-void finish_forward(const AttentionForward& call, const float* accumulated,
+template <class V, class S>
+void finish_forward(const AttentionForward<S>& call, const float* accumulated,
                     const RunningSoftmax& running) {
   const int64_t D = call.block.D;
   for (int64_t i = 0; i < call.block.queries; ++i) {
@@ -69,7 +77,7 @@ void finish_forward(const AttentionForward& call, const float* accumulated,
 template <class V>
 struct ForwardScratch {
   float* queries;      // [D][query], times the scale
-  float* values;       // [key][padded D]
+  float* values;       // [key][padded D]: keys, if they must be widened, then values
   float* accumulated;  // [query][padded D]
   float *scores, *dropped, *rows;
   RunningSoftmax running;
@@ -88,14 +96,15 @@ struct ForwardScratch {
 };
 
 // Takes the keys [first, first + keys) into the running softmax.
-template <class V>
-void forward_tile(const AttentionBlock& block, int64_t first, int64_t keys,
+template <class V, class S>
+void forward_tile(const AttentionBlock<S>& block, int64_t first, int64_t keys,
                   const ForwardScratch<V>& space) {
   const int64_t padded = padded_head<V>(block.D), diagonal = block.position - first;
-  const float* k = block.k.data + first * block.k.stride;
+  const ConstRows<float> k =
+      as_floats<V>(keys, block.D, rows_from<V>(block.k, first), space.values);
   tile_product<V, TilePart::kScores>(
-      {keys, block.queries, block.D, k, block.k.stride, 1, space.queries, kQueryBlock, space.scores,
-       kQueryBlock, TileStore::kSet, nullptr},
+      TileProduct<>{keys, block.queries, block.D, k.data, k.stride, 1, space.queries, kQueryBlock,
+                    space.scores, kQueryBlock, TileStore::kSet, nullptr},
       diagonal);
   const float* dropped = nullptr;
   if (block.dropout.threshold > 0) {
@@ -104,23 +113,19 @@ void forward_tile(const AttentionBlock& block, int64_t first, int64_t keys,
   }
   for (int64_t i = 0; i < block.queries; i += V::kLanes)
     softmax_column<V>(space.scores, i, keys, diagonal, dropped, space.running);
-  copy_rows<V>(keys, block.D, {block.v.data + first * block.v.stride, block.v.stride},
-               space.values);
+  copy_rows<V>(keys, block.D, rows_from<V>(block.v, first), space.values);
   const TileStore store = first == 0 ? TileStore::kSet : TileStore::kScaleAdd;
   tile_product<V, TilePart::kWeigh>(
-      {block.queries, block.D, keys, space.scores, 1, kQueryBlock, space.values, padded,
-       space.accumulated, padded, store, space.running.factors},
+      TileProduct<>{block.queries, block.D, keys, space.scores, 1, kQueryBlock, space.values,
+                    padded, space.accumulated, padded, store, space.running.factors},
       diagonal);
 }
 
-template <class V>
-void attention_forward_block(const AttentionForward& call, float* scratch) {
-  const AttentionBlock& block = call.block;
+template <class V, class S>
+void attention_forward_block(const AttentionForward<S>& call, float* scratch) {
+  const AttentionBlock<S>& block = call.block;
   const ForwardScratch<V> space(scratch, block.D);
-  for (int64_t i = 0; i < kQueryBlock; ++i) {
-    space.running.maxima[i] = -FLT_MAX;
-    space.running.sums[i] = 0;
-  }
+  start_softmax<V>(space.running);
   transpose_rows<V>(block.queries, block.D, block.q, block.scale, kQueryBlock, space.queries);
   const int64_t total = block.position + block.queries;
   for (int64_t first = 0; first < total; first += kKeyBlock)

@@ -9,6 +9,7 @@
 
 #include "kernels/attention.h"
 #include "kernels/philox_inl.h"
+#include "kernels/storage.h"
 
 namespace cllm::kernels {
 
@@ -16,11 +17,13 @@ enum class TileStore { kSet, kAdd, kScaleAdd };  // c = x, c += x, c[i] = factor
 
 // c [rows, columns] (store) a [rows, depth] b [depth, columns]. a is read one element at a time at
 // a[i * a_row + p * a_step]; rows of b are padded to whole vectors, rows of c are not.
+// A and B are floats or, on both sides, pairs: two steps of the depth at once.
+template <class A = float, class B = float>
 struct TileProduct {
   int64_t rows = 0, columns = 0, depth = 0;
-  const float* a = nullptr;
+  const A* a = nullptr;
   int64_t a_row = 0, a_step = 0;
-  const float* b = nullptr;
+  const B* b = nullptr;
   int64_t ldb = 0;
   float* c = nullptr;
   int64_t ldc = 0;
@@ -40,8 +43,9 @@ struct TileShape {
 
 // c (R rows, N vectors from (row, column) on) = or += the product over depth [begin, end). Longer
 // than a function should be: the sums stay in registers only if load, loop and store are one body.
-template <class V, int R, int N>
-void tile_strip(const TileProduct& t, int64_t row, int64_t column, int64_t begin, int64_t end) {
+template <class V, int R, int N, class A, class B>
+void tile_strip(const TileProduct<A, B>& t, int64_t row, int64_t column, int64_t begin,
+                int64_t end) {
   using F = typename V::Float;
   F sums[R][N];
 #pragma GCC unroll 8
@@ -49,16 +53,16 @@ void tile_strip(const TileProduct& t, int64_t row, int64_t column, int64_t begin
 #pragma GCC unroll 8
     for (int j = 0; j < N; ++j)
       sums[i][j] = V::zero();
-  const float* a = t.a + row * t.a_row + begin * t.a_step;
-  const float* b = t.b + begin * t.ldb + column;
+  const A* a = t.a + row * t.a_row + begin * t.a_step;
+  const B* b = t.b + begin * t.ldb + column;
   for (int64_t p = begin; p < end; ++p, a += t.a_step, b += t.ldb) {
-    F right[N];
+    decltype(V::load(b)) right[N];
 #pragma GCC unroll 8
     for (int j = 0; j < N; ++j)
       right[j] = V::load(b + j * V::kLanes);
 #pragma GCC unroll 8
     for (int i = 0; i < R; ++i) {
-      const F left = V::set(a[i * t.a_row]);
+      const auto left = V::set(a[i * t.a_row]);
 #pragma GCC unroll 8
       for (int j = 0; j < N; ++j)
         sums[i][j] = V::fma(left, right[j], sums[i][j]);
@@ -86,17 +90,17 @@ void tile_strip(const TileProduct& t, int64_t row, int64_t column, int64_t begin
 
 // A strip of `rows` <= TileShape::rows(vectors) rows and `vectors` vectors, over depth [begin,
 // end).
-template <class V, int N, int R = TileShape<V>::rows(N)>
-void tile_any_rows(const TileProduct& t, int64_t rows, int64_t row, int64_t column, int64_t begin,
-                   int64_t end) {
+template <class V, int N, int R = TileShape<V>::rows(N), class A, class B>
+void tile_any_rows(const TileProduct<A, B>& t, int64_t rows, int64_t row, int64_t column,
+                   int64_t begin, int64_t end) {
   if constexpr (R > 0) {
     if (rows == R) return tile_strip<V, R, N>(t, row, column, begin, end);
     tile_any_rows<V, N, R - 1>(t, rows, row, column, begin, end);
   }
 }
 
-template <class V>
-void tile_any_strip(const TileProduct& t, int64_t vectors, int64_t rows, int64_t row,
+template <class V, class A, class B>
+void tile_any_strip(const TileProduct<A, B>& t, int64_t vectors, int64_t rows, int64_t row,
                     int64_t column, int64_t begin, int64_t end) {
   switch (vectors) {
     case 1:
@@ -134,8 +138,14 @@ int64_t clamp_to(int64_t x, int64_t low, int64_t high) {
   return x < low ? low : x > high ? high : x;
 }
 
-template <class V, TilePart kPart>
-void tile_product(const TileProduct& t, int64_t diagonal) {
+// Queries or keys per step of the depth.
+template <class A>
+inline constexpr int64_t kStep = 1;
+template <>
+inline constexpr int64_t kStep<Bf16Pair> = 2;
+
+template <class V, TilePart kPart, class A>
+void tile_product(const TileProduct<A, A>& t, int64_t diagonal) {
   constexpr int64_t kLanes = V::kLanes;
   const int64_t width = (t.columns + kLanes - 1) / kLanes;
   if constexpr (kPart == TilePart::kScores) {
@@ -154,8 +164,10 @@ void tile_product(const TileProduct& t, int64_t diagonal) {
       for (int64_t row = 0, rows = 0; row < t.rows; row += rows) {
         rows = clamp_to<V>(most, 0, t.rows - row);
         const bool weigh = kPart == TilePart::kWeigh;
-        const int64_t begin = weigh ? 0 : clamp_to<V>(row - diagonal, 0, t.depth);
-        const int64_t end = weigh ? clamp_to<V>(row + rows + diagonal, 0, t.depth) : t.depth;
+        const int64_t first = clamp_to<V>(row - diagonal, 0, t.depth * kStep<A>) / kStep<A>;
+        const int64_t last =
+            clamp_to<V>((row + rows + diagonal + kStep<A> - 1) / kStep<A>, 0, t.depth);
+        const int64_t begin = weigh ? 0 : first, end = weigh ? last : t.depth;
         tile_any_strip<V>(t, n, rows, row, vector * kLanes, begin, end);
       }
     }
@@ -190,11 +202,11 @@ int64_t padded_head(int64_t D) {
 }
 
 // out [rows, padded_head(D)] = x [rows, D], padded with zeros.
-template <class V>
-void copy_rows(int64_t rows, int64_t D, ConstRows x, float* out) {
+template <class V, class S>
+void copy_rows(int64_t rows, int64_t D, ConstRows<S> x, float* out) {
   const int64_t padded = padded_head<V>(D);
   for (int64_t r = 0; r < rows; ++r, out += padded) {
-    const float* row = x.data + r * x.stride;
+    const S* row = x.data + r * x.stride;
     int64_t d = 0;
     for (; d + V::kLanes <= D; d += V::kLanes)
       V::store(out + d, V::load(row + d));
@@ -203,34 +215,58 @@ void copy_rows(int64_t rows, int64_t D, ConstRows x, float* out) {
   }
 }
 
+// `rows` rows of x [rows, D] as fp32: where they lie if they are, else copied to `copy` (padded).
+template <class V, class S>
+ConstRows<float> as_floats(int64_t rows, int64_t D, ConstRows<S> x, float* copy) {
+  if constexpr (kStorageOf<S> == Storage::kFp32) {
+    return x;
+  } else {
+    copy_rows<V>(rows, D, x, copy);
+    return {copy, padded_head<V>(D)};
+  }
+}
+
+// The rows from `first` on.
+template <class V, class S>
+ConstRows<S> rows_from(ConstRows<S> x, int64_t first) {
+  return {x.data + first * x.stride, x.stride};
+}
+
+// Asks for rows that are read after the next product: they lie a whole token apart, which no
+// hardware prefetcher follows.
+template <class V, class S>
+void prefetch_rows(int64_t rows, int64_t D, ConstRows<S> x) {
+  constexpr int64_t kLine = 64 / sizeof(S);
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t d = 0; d < D; d += kLine)
+      __builtin_prefetch(x.data + r * x.stride + d, 0, 2);
+}
+
 // out [D] = factor * x; x is padded to whole vectors, out is not.
-template <class V>
-void store_row(int64_t D, const float* x, float factor, float* out) {
+template <class V, class S>
+void store_row(int64_t D, const float* x, float factor, S* out) {
   int64_t d = 0;
   for (; d + V::kLanes <= D; d += V::kLanes)
     V::store(out + d, V::mul(V::load(x + d), V::set(factor)));
   if (d < D) V::store_partial(out + d, D - d, V::mul(V::load(x + d), V::set(factor)));
 }
 
-// out [columns, ld] = factor * x [rows, columns] transposed; columns rows .. ld of out are zero.
-template <class V>
-void transpose_rows(int64_t rows, int64_t columns, ConstRows x, float factor, int64_t ld,
-                    float* out) {
+// out [columns, ld] = x [rows, columns] transposed; columns rows .. ld of out are zero. load(r, c)
+// gives a vector of row r from column c on, load(r, c, width) the first elements of one.
+template <class V, class Load>
+void transpose_loaded(int64_t rows, int64_t columns, int64_t ld, float* out, Load load) {
   constexpr int64_t kLanes = V::kLanes;
   typename V::Float square[V::kLanes];
   for (int64_t c = 0; c < columns; c += kLanes) {
     const int64_t width = clamp_to<V>(columns - c, 0, kLanes);
     for (int64_t r = 0; r < ld; r += kLanes) {
-      const float* corner = x.data + r * x.stride + c;
       if (width == kLanes && r + kLanes <= rows) {
 #pragma GCC unroll 16
         for (int i = 0; i < V::kLanes; ++i)
-          square[i] = V::mul(V::load(corner + i * x.stride), V::set(factor));
+          square[i] = load(r + i, c);
       } else {
         for (int i = 0; i < V::kLanes; ++i)
-          square[i] = r + i < rows
-                          ? V::mul(V::load_partial(corner + i * x.stride, width), V::set(factor))
-                          : V::zero();
+          square[i] = r + i < rows ? load(r + i, c, width) : V::zero();
       }
       V::transpose(square);
 #pragma GCC unroll 16
@@ -238,6 +274,19 @@ void transpose_rows(int64_t rows, int64_t columns, ConstRows x, float factor, in
         if (i < width) V::store(out + (c + i) * ld + r, square[i]);
     }
   }
+}
+
+// out [columns, ld] = factor * x [rows, columns] transposed.
+template <class V, class S>
+void transpose_rows(int64_t rows, int64_t columns, ConstRows<S> x, float factor, int64_t ld,
+                    float* out) {
+  transpose_loaded<V>(rows, columns, ld, out, [&](int64_t r, int64_t c, auto... width) {
+    const S* p = x.data + r * x.stride + c;
+    if constexpr (sizeof...(width) == 0)
+      return V::mul(V::load(p), V::set(factor));
+    else
+      return V::mul(V::load_partial(p, width...), V::set(factor));
+  });
 }
 
 // factors [keys][kQueryBlock] = the dropout factors of a tile, 0 where a query does not see a key.
@@ -254,7 +303,7 @@ void dropout_tile(const AttentionDropout& dropout, int64_t queries, int64_t firs
     for (int64_t s = visible; s < keys; ++s)
       row[s] = 0;
   }
-  transpose_rows<V>(queries, keys, {rows, kKeyBlock}, 1.0f, kQueryBlock, factors);
+  transpose_rows<V, float>(queries, keys, {rows, kKeyBlock}, 1.0f, kQueryBlock, factors);
 }
 
 }  // namespace cllm::kernels

@@ -25,27 +25,28 @@ struct PlainLogit {
   static Float slope(Float) { return V::set(1.0f); }
 };
 
-// The logit is stored, the cap is applied on the way: for a loss without gradient.
-template <class V>
-struct UncappedLogit {
-  float cap;
-  typename V::Float value(typename V::Float x) const { return capped<V>(x, cap); }
-};
-
-// The logit has been replaced by z. (1 - t)(1 + t) rather than 1 - t^2: 1 - t is exact near 1.
+// (1 - t)(1 + t) rather than 1 - t^2: 1 - t is exact near 1.
 template <class V>
 struct CappedLogit {
   using Float = typename V::Float;
   float cap;
+  Float value(Float x) const { return capped<V>(x, cap); }
   Float slope(Float z) const {
     const Float one = V::set(1.0f), t = V::div(z, V::set(cap));
     return V::mul(V::sub(one, t), V::add(one, t));
   }
 };
 
+// A capped logit that has been replaced by z.
+template <class V>
+struct ReplacedLogit : CappedLogit<V> {
+  using Float = typename V::Float;
+  static Float value(Float z) { return z; }
+};
+
 // Sum of e^(z - top) over n logits.
-template <class V, class Logit>
-double sum_exponentials(int64_t n, const float* logits, Logit z, float top) {
+template <class V, class S, class Logit>
+double sum_exponentials(int64_t n, const S* logits, Logit z, float top) {
   const auto highest = V::set(top);
   return sum_of<V>(n, [&](int64_t i, auto lanes) {
     return exp<V>(V::sub(z.value(lanes.load(logits + i)), highest));
@@ -54,10 +55,10 @@ double sum_exponentials(int64_t n, const float* logits, Logit z, float top) {
 
 // The first element of a vector function applied to one number, so that a single logit is treated
 // with the same arithmetic as its row.
-template <class V, class Function>
-float apply_to_one(float x, Function f) {
+template <class V, class S, class Function>
+float apply_to_one(const S* x, Function f) {
   float lanes[V::kLanes];
-  V::store(lanes, f(V::set(x)));
+  V::store(lanes, f(V::load_partial(x, 1)));
   return lanes[0];
 }
 
@@ -70,13 +71,13 @@ struct RowTerms {
   }
 };
 
-template <class V, class Logit>
-RowTerms<V> row_terms(const CrossEntropyRow& row, Logit z, const float* logits) {
+template <class V, class S, class Logit>
+RowTerms<V> row_terms(const CrossEntropyRow& row, Logit z, const S* logits) {
   const int64_t n = row.count, t = row.target;
   RowTerms<V> terms;
   terms.top = max_of<V>(n, -__builtin_inff(),
                         [&](int64_t i, auto lanes) { return z.value(lanes.load(logits + i)); });
-  const float at_target = apply_to_one<V>(logits[t], [&](auto x) { return z.value(x); });
+  const float at_target = apply_to_one<V>(logits + t, [&](auto x) { return z.value(x); });
   terms.gap = static_cast<double>(terms.top) - static_cast<double>(at_target);
   terms.own = __builtin_exp(-terms.gap);
   terms.others = sum_exponentials<V>(t, logits, z, terms.top) +
@@ -84,33 +85,42 @@ RowTerms<V> row_terms(const CrossEntropyRow& row, Logit z, const float* logits) 
   return terms;
 }
 
-// Replaces z by gradient_scale * d loss / d logit.
-template <class V, class Logit>
-void row_gradient(const CrossEntropyRow& row, Logit z, const RowTerms<V>& terms, float* logits) {
+// Replaces the logits by gradient_scale * d loss / d logit.
+template <class V, class S, class Logit>
+void row_gradient(const CrossEntropyRow& row, Logit z, const RowTerms<V>& terms, S* logits) {
   const double scale = static_cast<double>(row.gradient_scale), sum = terms.others + terms.own;
-  const float own_slope = apply_to_one<V>(logits[row.target], [&](auto x) { return z.slope(x); });
+  const float own_slope =
+      apply_to_one<V>(logits + row.target, [&](auto x) { return z.slope(z.value(x)); });
   const auto top = V::set(terms.top), factor = V::set(static_cast<float>(scale / sum));
   for_each<V>(row.count, [&](int64_t i, auto lanes) {
-    const auto x = lanes.load(logits + i);
+    const auto x = z.value(lanes.load(logits + i));
     lanes.store(logits + i, V::mul(V::mul(exp<V>(V::sub(x, top)), factor), z.slope(x)));
   });
-  logits[row.target] = static_cast<float>(-scale * (terms.others / sum)) * own_slope;
+  const float own = static_cast<float>(-scale * (terms.others / sum)) * own_slope;
+  V::store_partial(logits + row.target, 1, V::set(own));
 }
 
-template <class V>
-float cross_entropy(const CrossEntropyRow* row, float* logits) {
-  const bool caps = row->softcap > 0, wants_gradient = row->gradient_scale != 0;
-  if (caps && wants_gradient) {
-    for_each<V>(row->count, [&](int64_t i, auto lanes) {
-      lanes.store(logits + i, capped<V>(lanes.load(logits + i), row->softcap));
-    });
-  }
-  const RowTerms<V> terms = caps && !wants_gradient
-                                ? row_terms<V>(*row, UncappedLogit<V>{row->softcap}, logits)
-                                : row_terms<V>(*row, PlainLogit<V>{}, logits);
-  if (wants_gradient && caps) row_gradient<V>(*row, CappedLogit<V>{row->softcap}, terms, logits);
-  if (wants_gradient && !caps) row_gradient<V>(*row, PlainLogit<V>{}, terms, logits);
+template <class V, class S, class Logit>
+float loss_of_row(const CrossEntropyRow& row, Logit z, S* logits) {
+  const RowTerms<V> terms = row_terms<V>(row, z, logits);
+  if (row.gradient_scale != 0) row_gradient<V>(row, z, terms, logits);
   return static_cast<float>(terms.loss());
+}
+
+// Where a capped logit is needed three times it is computed once, if it can be kept exactly: a
+// 16-bit z would lose what the loss is made of.
+template <class V, class S>
+float cross_entropy(const CrossEntropyRow* row, S* logits) {
+  if (!(row->softcap > 0)) return loss_of_row<V>(*row, PlainLogit<V>{}, logits);
+  if constexpr (sizeof(S) == sizeof(float)) {
+    if (row->gradient_scale != 0) {
+      for_each<V>(row->count, [&](int64_t i, auto lanes) {
+        lanes.store(logits + i, capped<V>(lanes.load(logits + i), row->softcap));
+      });
+      return loss_of_row<V>(*row, ReplacedLogit<V>{{row->softcap}}, logits);
+    }
+  }
+  return loss_of_row<V>(*row, CappedLogit<V>{row->softcap}, logits);
 }
 
 }  // namespace cllm::kernels

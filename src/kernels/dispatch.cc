@@ -15,6 +15,7 @@ extern const Table kScalarTable;
 #if defined(__x86_64__)
 extern const Table kAvx2Table;
 extern const Table kAvx512Table;
+extern const Table kAvx512Bf16Table;
 #endif
 
 namespace {
@@ -55,6 +56,10 @@ bool has_avx512() {
                             bit(seven.ebx, 30) && bit(seven.ebx, 31);    // BW VL
   return has_avx2() && instructions && (saved_state() & 0xe6) == 0xe6;   // + opmask, ZMM
 }
+
+bool has_avx512_bf16() {
+  return has_avx512() && bit(cpuid(7, 1).eax, 5);
+}
 #endif
 
 struct Choice {
@@ -86,6 +91,7 @@ std::vector<const Table*> supported_tables() {
 #if defined(__x86_64__)
   if (has_avx2()) tables.push_back(&kAvx2Table);
   if (has_avx512()) tables.push_back(&kAvx512Table);
+  if (has_avx512_bf16()) tables.push_back(&kAvx512Bf16Table);
 #endif
   return tables;
 }

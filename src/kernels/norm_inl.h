@@ -1,5 +1,5 @@
-// LayerNorm and RMSNorm of one row: the templates behind the norm members of kernels/rows.h.
-// Kernel internal.
+// LayerNorm and RMSNorm of one row, over the vector interface V and the storage S: the templates
+// behind the norm members of kernels/rows.h. Kernel internal.
 #pragma once
 
 #include <cstdint>
@@ -15,9 +15,9 @@ float reciprocal_deviation(double sum_of_squares, int64_t n, float epsilon) {
   return static_cast<float>(1.0 / __builtin_sqrt(variance + static_cast<double>(epsilon)));
 }
 
-template <class V>
-void layer_norm(int64_t n, float epsilon, const float* x, const float* gain, const float* bias,
-                float* y, float* mean, float* rstd) {
+template <class V, class S>
+void layer_norm(int64_t n, float epsilon, const S* x, const float* gain, const float* bias, S* y,
+                float* mean, float* rstd) {
   const double sum = sum_of<V>(n, [&](int64_t i, auto lanes) { return lanes.load(x + i); });
   *mean = static_cast<float>(sum / static_cast<double>(n));
   const auto center = V::set(*mean);
@@ -35,9 +35,9 @@ void layer_norm(int64_t n, float epsilon, const float* x, const float* gain, con
 }
 
 // With h = (x - mean) rstd and g = dy gain: dx += rstd (g - mean(g) - h mean(g h)).
-template <class V>
-void layer_norm_backward(int64_t n, const float* x, const float* gain, float mean, float rstd,
-                         const float* dy, float* dx, float* dgain, float* dbias) {
+template <class V, class S>
+void layer_norm_backward(int64_t n, const S* x, const float* gain, float mean, float rstd,
+                         const S* dy, S* dx, float* dgain, float* dbias) {
   const auto center = V::set(mean), scale = V::set(rstd);
   const auto sums = sum_terms<V, 2>(n, [&](int64_t i, auto lanes) {
     const auto d = lanes.load(dy + i);
@@ -58,8 +58,8 @@ void layer_norm_backward(int64_t n, const float* x, const float* gain, float mea
   });
 }
 
-template <class V>
-float rms_norm(int64_t n, float epsilon, const float* x, const float* gain, float* y) {
+template <class V, class S>
+float rms_norm(int64_t n, float epsilon, const S* x, const float* gain, S* y) {
   const double squares = sum_of<V>(n, [&](int64_t i, auto lanes) {
     const auto value = lanes.load(x + i);
     return V::mul(value, value);
@@ -74,9 +74,9 @@ float rms_norm(int64_t n, float epsilon, const float* x, const float* gain, floa
 }
 
 // With h = x rstd and g = dy gain: dx (+)= rstd (g - h mean(g h)).
-template <class V>
-void rms_norm_backward(int64_t n, const float* x, const float* gain, float rstd, const float* dy,
-                       bool accumulate, float* dx, float* dgain) {
+template <class V, class S>
+void rms_norm_backward(int64_t n, const S* x, const float* gain, float rstd, const S* dy,
+                       bool accumulate, S* dx, float* dgain) {
   const auto scale = V::set(rstd), one = V::set(1.0f);
   const double sum = sum_of<V>(n, [&](int64_t i, auto lanes) {
     const auto d = lanes.load(dy + i);

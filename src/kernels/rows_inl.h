@@ -1,10 +1,12 @@
-// The templates behind kernels/rows.h, over the vector interface V: elementwise, gated activation,
-// dropout and rotary; norms and cross-entropy are in their own files. Kernel internal.
+// The templates behind kernels/rows.h, over the vector interface V and the storage S: elementwise,
+// gated activation, dropout and rotary; norms and cross-entropy are in their own files. Kernel
+// internal.
 #pragma once
 
 #include <cstdint>
 
 #include "kernels/cross_entropy_inl.h"
+#include "kernels/gemm_finish_inl.h"
 #include "kernels/math_inl.h"
 #include "kernels/norm_inl.h"
 #include "kernels/philox_inl.h"
@@ -13,25 +15,37 @@
 
 namespace cllm::kernels {
 
-template <class V>
-void add(int64_t n, const float* a, const float* b, float* out) {
+// out = x, from one storage to another.
+template <class V, class From, class To>
+void convert(int64_t n, const From* x, To* out) {
+  for_each<V>(n, [&](int64_t i, auto lanes) { lanes.store(out + i, lanes.load(x + i)); });
+}
+
+template <class V, class A, class B, class Out>
+void add(int64_t n, const A* a, const B* b, Out* out) {
   for_each<V>(n, [&](int64_t i, auto lanes) {
     lanes.store(out + i, V::add(lanes.load(a + i), lanes.load(b + i)));
   });
 }
 
-template <class V>
-void accumulate(int64_t n, const float* x, float* out) {
+template <class V, class S>
+void embed(int64_t n, const float* a, const float* b, S* out) {
+  if (b == nullptr) return convert<V>(n, a, out);
+  add<V>(n, a, b, out);
+}
+
+template <class V, class S>
+void accumulate(int64_t n, const S* x, float* out) {
   add<V>(n, out, x, out);
 }
 
-template <class V>
-void sum_rows(int64_t rows, int64_t n, const float* x, int64_t stride, float* out) {
+template <class V, class S>
+void sum_rows(int64_t rows, int64_t n, const S* x, int64_t stride, float* out) {
   for_each<V>(n, [&](int64_t i, auto lanes) { lanes.store(out + i, V::zero()); });
   int64_t row = 0;
   for (; row + 4 <= rows; row += 4, x += 4 * stride) {
     for_each<V>(n, [&](int64_t i, auto lanes) {
-      const float* p = x + i;
+      const S* p = x + i;
       const auto low = V::add(lanes.load(p), lanes.load(p + stride));
       const auto high = V::add(lanes.load(p + 2 * stride), lanes.load(p + 3 * stride));
       lanes.store(out + i, V::add(lanes.load(out + i), V::add(low, high)));
@@ -41,9 +55,9 @@ void sum_rows(int64_t rows, int64_t n, const float* x, int64_t stride, float* ou
     accumulate<V>(n, x, out);
 }
 
-template <class V>
+template <class V, class S>
 void dropout(const PhiloxStream* stream, int64_t first, int64_t n, uint32_t threshold, float scale,
-             const float* x, float* out) {
+             const S* x, S* out) {
   float factors[kPhiloxWords];
   for (int64_t done = 0; done < n; done += kPhiloxWords) {
     const int64_t count = n - done < kPhiloxWords ? n - done : kPhiloxWords;
@@ -58,8 +72,16 @@ void dropout(const PhiloxStream* stream, int64_t first, int64_t n, uint32_t thre
   }
 }
 
-template <class V>
-void swiglu(int64_t n, const float* gate, const float* up, float* y) {
+template <class V, class S>
+void activate(Activation activation, int64_t n, const S* x, S* y) {
+  for_each<V>(n, [&](int64_t i, auto lanes) {
+    const auto value = lanes.load(x + i);
+    lanes.store(y + i, gemm_activate<V>(activation, value, value));
+  });
+}
+
+template <class V, class S>
+void swiglu(int64_t n, const S* gate, const S* up, S* y) {
   for_each<V>(n, [&](int64_t i, auto lanes) {
     const auto g = lanes.load(gate + i);
     lanes.store(y + i, V::mul(V::mul(g, sigmoid<V>(g)), lanes.load(up + i)));
@@ -67,9 +89,8 @@ void swiglu(int64_t n, const float* gate, const float* up, float* y) {
 }
 
 // silu'(g) = s (1 + g (1 - s)), s = sigmoid(g)
-template <class V>
-void swiglu_backward(int64_t n, const float* gate, const float* up, const float* dy, float* dgate,
-                     float* dup) {
+template <class V, class S>
+void swiglu_backward(int64_t n, const S* gate, const S* up, const S* dy, S* dgate, S* dup) {
   const auto one = V::set(1.0f);
   for_each<V>(n, [&](int64_t i, auto lanes) {
     const auto g = lanes.load(gate + i), u = lanes.load(up + i), d = lanes.load(dy + i);
@@ -80,15 +101,15 @@ void swiglu_backward(int64_t n, const float* gate, const float* up, const float*
   });
 }
 
-template <class V>
-void softcap(int64_t n, float cap, float* x) {
+template <class V, class S>
+void softcap(int64_t n, float cap, S* x) {
   for_each<V>(
       n, [&](int64_t i, auto lanes) { lanes.store(x + i, capped<V>(lanes.load(x + i), cap)); });
 }
 
-template <class V>
+template <class V, class S>
 void rotary(int64_t heads, int64_t half, const float* cosine, const float* sine, float direction,
-            float* x) {
+            S* x) {
   const auto turn = V::set(direction);
   for (int64_t head = 0; head < heads; ++head, x += 2 * half) {
     for_each<V>(half, [&](int64_t i, auto lanes) {
@@ -100,22 +121,26 @@ void rotary(int64_t heads, int64_t half, const float* cosine, const float* sine,
   }
 }
 
-template <class V>
-constexpr RowKernels make_rows_kernels() {
-  RowKernels kernels{};
-  kernels.add = add<V>;
-  kernels.accumulate = accumulate<V>;
-  kernels.sum_rows = sum_rows<V>;
-  kernels.dropout = dropout<V>;
-  kernels.swiglu = swiglu<V>;
-  kernels.swiglu_backward = swiglu_backward<V>;
-  kernels.softcap = softcap<V>;
-  kernels.rotary = rotary<V>;
-  kernels.layer_norm = layer_norm<V>;
-  kernels.layer_norm_backward = layer_norm_backward<V>;
-  kernels.rms_norm = rms_norm<V>;
-  kernels.rms_norm_backward = rms_norm_backward<V>;
-  kernels.cross_entropy = cross_entropy<V>;
+template <class V, class S>
+constexpr RowKernels<S> make_rows_kernels() {
+  RowKernels<S> kernels{};
+  kernels.narrow = convert<V, float, S>;
+  kernels.widen = convert<V, S, float>;
+  kernels.add = add<V, S, S, S>;
+  kernels.embed = embed<V, S>;
+  kernels.accumulate = accumulate<V, S>;
+  kernels.sum_rows = sum_rows<V, S>;
+  kernels.dropout = dropout<V, S>;
+  kernels.activate = activate<V, S>;
+  kernels.swiglu = swiglu<V, S>;
+  kernels.swiglu_backward = swiglu_backward<V, S>;
+  kernels.softcap = softcap<V, S>;
+  kernels.rotary = rotary<V, S>;
+  kernels.layer_norm = layer_norm<V, S>;
+  kernels.layer_norm_backward = layer_norm_backward<V, S>;
+  kernels.rms_norm = rms_norm<V, S>;
+  kernels.rms_norm_backward = rms_norm_backward<V, S>;
+  kernels.cross_entropy = cross_entropy<V, S>;
   return kernels;
 }
 

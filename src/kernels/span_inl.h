@@ -9,12 +9,18 @@
 
 namespace cllm::kernels {
 
-// Access to a whole vector of elements ...
+// Access to a whole vector of elements of any storage type S ...
 template <class V>
 struct WholeLanes {
   using Float = typename V::Float;
-  static Float load(const float* p) { return V::load(p); }
-  static void store(float* p, Float x) { V::store(p, x); }
+  template <class S>
+  static Float load(const S* p) {
+    return V::load(p);
+  }
+  template <class S>
+  static void store(S* p, Float x) {
+    V::store(p, x);
+  }
   static Float fill_absent(Float x, Float) { return x; }
 };
 
@@ -23,8 +29,14 @@ template <class V>
 struct PartLanes {
   using Float = typename V::Float;
   int64_t count;
-  Float load(const float* p) const { return V::load_partial(p, count); }
-  void store(float* p, Float x) const { V::store_partial(p, count, x); }
+  template <class S>
+  Float load(const S* p) const {
+    return V::load_partial(p, count);
+  }
+  template <class S>
+  void store(S* p, Float x) const {
+    V::store_partial(p, count, x);
+  }
   // x in the present lanes, `other` in the absent ones.
   Float fill_absent(Float x, Float other) const {
     float lanes[V::kLanes];

@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/storage.h"
+
 namespace cllm::kernels {
 
 struct Avx2Vec {
@@ -18,6 +20,26 @@ struct Avx2Vec {
   // The first n lanes, 0 <= n <= kLanes; the others read as zero and are not written.
   static Float load_partial(const float* p, int64_t n) { return _mm256_maskload_ps(p, mask(n)); }
   static void store_partial(float* p, int64_t n, Float x) { _mm256_maskstore_ps(p, mask(n), x); }
+  // Stored to 16 bits with round to nearest even; overflow is infinity, a NaN stays one (quiet).
+  static Float load(const Bf16* p) { return widen(p, load_halves(p)); }
+  static void store(Bf16* p, Float x) { store_halves(p, narrow(p, x)); }
+  static Float load(const Fp16* p) { return widen(p, load_halves(p)); }
+  static void store(Fp16* p, Float x) { store_halves(p, narrow(p, x)); }
+  // AVX2 has no masked access to 16-bit elements: the ends of spans go through memory.
+  template <class S>
+  static Float load_partial(const S* p, int64_t n) {
+    S lanes[kLanes] = {};
+    for (int64_t i = 0; i < n; ++i)
+      lanes[i] = p[i];
+    return load(lanes);
+  }
+  template <class S>
+  static void store_partial(S* p, int64_t n, Float x) {
+    S lanes[kLanes];
+    store(lanes, x);
+    for (int64_t i = 0; i < n; ++i)
+      p[i] = lanes[i];
+  }
   static Float add(Float a, Float b) { return _mm256_add_ps(a, b); }
   static Float sub(Float a, Float b) { return _mm256_sub_ps(a, b); }
   static Float mul(Float a, Float b) { return _mm256_mul_ps(a, b); }
@@ -92,6 +114,32 @@ struct Avx2Vec {
   }
 
  private:
+  static __m128i load_halves(const void* p) {
+    return _mm_loadu_si128(static_cast<const __m128i*>(p));
+  }
+  static void store_halves(void* p, __m128i x) {
+    _mm_storeu_si128(static_cast<__m128i*>(p), x);
+  }
+  // The pointer names the format.
+  static Float widen(const Fp16*, __m128i x) {
+    return _mm256_cvtph_ps(x);
+  }
+  static Float widen(const Bf16*, __m128i x) {
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(x), 16));
+  }
+  static __m128i narrow(const Fp16*, Float x) {
+    return _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT);
+  }
+  static __m128i narrow(const Bf16*, Float x) {
+    const __m256i bits = _mm256_castps_si256(x), upper = _mm256_srli_epi32(bits, 16);
+    const __m256i odd = _mm256_and_si256(upper, _mm256_set1_epi32(1));
+    const __m256i half = _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff));
+    const __m256i rounded = _mm256_srli_epi32(_mm256_add_epi32(bits, half), 16);
+    const __m256i quiet = _mm256_or_si256(upper, _mm256_set1_epi32(0x40));
+    const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(x, x, _CMP_UNORD_Q));
+    const __m256i words = _mm256_blendv_epi8(rounded, quiet, nan);
+    return _mm_packus_epi32(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+  }
   static __m256i mask(int64_t n) {
     const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)), lane);

@@ -1,5 +1,5 @@
-// The vector interface on AVX-512 F/DQ/BW/VL, sixteen lanes. Kernel internal: included by avx512.cc
-// only.
+// The vector interface on AVX-512 F/DQ/BW/VL, sixteen lanes. Kernel internal: included by
+// avx512.cc, and by avx512_bf16.cc as the base of its own.
 #pragma once
 
 #include <immintrin.h>
@@ -7,9 +7,14 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/storage.h"
+
 namespace cllm::kernels {
 
-struct Avx512Vec {
+// What the tables of AVX-512 share. One instance per table, named by kTable, so that no two files
+// compiled with different flags define the same function.
+template <int kTable>
+struct Avx512Common {
   using Float = __m512;
   static constexpr int kLanes = 16;
   static Float zero() { return _mm512_setzero_ps(); }
@@ -19,6 +24,13 @@ struct Avx512Vec {
   // The first n lanes, 0 <= n <= kLanes; the others read as zero and are not written.
   static Float load_partial(const float* p, int64_t n) { return _mm512_maskz_loadu_ps(mask(n), p); }
   static void store_partial(float* p, int64_t n, Float x) { _mm512_mask_storeu_ps(p, mask(n), x); }
+  // Stored to 16 bits with round to nearest even; overflow is infinity, a NaN stays one (quiet).
+  static Float load(const Bf16* p) { return widen_bf16(load_halves(p, kLanes)); }
+  static Float load_partial(const Bf16* p, int64_t n) { return widen_bf16(load_halves(p, n)); }
+  static Float load(const Fp16* p) { return _mm512_cvtph_ps(load_halves(p, kLanes)); }
+  static Float load_partial(const Fp16* p, int64_t n) { return _mm512_cvtph_ps(load_halves(p, n)); }
+  static void store(Fp16* p, Float x) { store_halves(p, kLanes, narrow_fp16(x)); }
+  static void store_partial(Fp16* p, int64_t n, Float x) { store_halves(p, n, narrow_fp16(x)); }
   static Float add(Float a, Float b) { return _mm512_add_ps(a, b); }
   static Float sub(Float a, Float b) { return _mm512_sub_ps(a, b); }
   static Float mul(Float a, Float b) { return _mm512_mul_ps(a, b); }
@@ -94,9 +106,41 @@ struct Avx512Vec {
     }
   }
 
- private:
+ protected:
   static __mmask16 mask(int64_t n) {
     return static_cast<__mmask16>((1u << n) - 1u);
+  }
+  static __m256i load_halves(const void* p, int64_t n) {
+    return _mm256_maskz_loadu_epi16(mask(n), p);
+  }
+  static void store_halves(void* p, int64_t n, __m256i x) {
+    _mm256_mask_storeu_epi16(p, mask(n), x);
+  }
+
+ private:
+  static Float widen_bf16(__m256i x) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16));
+  }
+  static __m256i narrow_fp16(Float x) {
+    return _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT);
+  }
+};
+
+struct Avx512Vec : Avx512Common<0> {
+  using Avx512Common<0>::store;
+  using Avx512Common<0>::store_partial;
+  static void store(Bf16* p, Float x) { store_halves(p, kLanes, narrow_bf16(x)); }
+  static void store_partial(Bf16* p, int64_t n, Float x) { store_halves(p, n, narrow_bf16(x)); }
+
+ private:
+  static __m256i narrow_bf16(Float x) {
+    const __m512i bits = _mm512_castps_si512(x), upper = _mm512_srli_epi32(bits, 16);
+    const __m512i odd = _mm512_and_si512(upper, _mm512_set1_epi32(1));
+    const __m512i half = _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff));
+    const __m512i rounded = _mm512_srli_epi32(_mm512_add_epi32(bits, half), 16);
+    const __mmask16 nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
+    return _mm512_cvtepi32_epi16(
+        _mm512_mask_or_epi32(rounded, nan, upper, _mm512_set1_epi32(0x40)));
   }
 };
 

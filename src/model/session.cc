@@ -14,14 +14,15 @@ namespace cllm {
 namespace {
 
 // Logits are made for a slice of rows at a time, so that N = 8192 rows of a 50k vocabulary need 64
-// MiB, not 1.6 GB. Depends on the shape only.
-constexpr int64_t kLogitFloats = int64_t{16} << 20;
+// MiB, not 1.6 GB. Depends on the shape only. Slices of the vocabulary instead of the rows would
+// make every logit twice, since the softmax needs all of a row before the first gradient.
+constexpr int64_t kLogitBytes = int64_t{64} << 20;
 // A dropout site above those of the blocks (nn/block.cc) and within the 24 bits of a DropoutKey.
 constexpr uint32_t kEmbeddingDropout = 0xffffffu;
 
-int64_t head_rows(const Transformer& model, int64_t N) {
-  return std::clamp<int64_t>(kLogitFloats / model.config().vocabulary_size, 16,
-                             std::max<int64_t>(N, 16));
+int64_t head_rows(const Transformer& model, const nn::PlanShape& shape) {
+  const int64_t row = model.config().vocabulary_size * kernels::storage_bytes(shape.storage);
+  return std::clamp<int64_t>(kLogitBytes / row, 16, std::max<int64_t>(shape.rows(), 16));
 }
 
 int64_t reduction_floats(const Transformer& model, int64_t N) {
@@ -51,9 +52,12 @@ void Session::plan_permanent(const Transformer& model, const ops::Context& conte
       planner.declare_permanent("scratch.gemm", static_cast<int64_t>(ops::gemm_scratch(context)));
   slots.scratch.attention = planner.declare_permanent(
       "scratch.attention", model.blocks().front().attention_floats(context, shape));
-  if (shape.training)
+  if (shape.training) {
     slots.scratch.reduction =
         planner.declare_permanent("scratch.reduction", reduction_floats(model, shape.rows()));
+    for (const nn::Linear* linear : model.linears())
+      slots.packed.push_back(linear->plan_packed(planner, context, shape));
+  }
   if (model.config().position == PositionKind::kRotary) {
     const int64_t floats = shape.S * model.config().head_width() / 2;
     slots.rotary_cosine = planner.declare_permanent("rotary.cosine", floats);
@@ -65,7 +69,7 @@ void Session::plan_permanent(const Transformer& model, const ops::Context& conte
 void Session::plan_forward(const Transformer& model, const nn::PlanShape& shape, Planner& planner,
                            Slots& slots) {
   const int64_t N = shape.rows(), width = N * model.config().width;
-  slots.embedded = planner.declare("embedded", width);
+  slots.embedded = shape.declare(planner, "embedded", width);
   planner.advance();
   Slot stream = slots.embedded;
   for (const nn::Block& block : model.blocks()) {
@@ -74,24 +78,34 @@ void Session::plan_forward(const Transformer& model, const nn::PlanShape& shape,
   }
   planner.touch(stream);
   slots.final_norm = model.final_norm().plan(planner, "final_norm", N);
-  slots.final = planner.declare("final", width);
+  slots.final = shape.declare(planner, "final", width);
   planner.advance();
   planner.touch(slots.final);
-  slots.logits = planner.declare("logits", head_rows(model, N) * model.config().vocabulary_size);
+  slots.logits =
+      shape.declare(planner, "logits", head_rows(model, shape) * model.config().vocabulary_size);
 }
 
 void Session::plan_backward(const Transformer& model, const nn::PlanShape& shape, Planner& planner,
                             Slots& slots) {
   const int64_t width = shape.rows() * model.config().width;
-  slots.dfinal = planner.declare("dfinal", width);
+  slots.dfinal = shape.declare(planner, "dfinal", width);
   planner.advance();
   planner.touch(slots.dfinal);
   planner.touch(slots.blocks.back().output);
   model.final_norm().touch(planner, slots.final_norm);
-  slots.dx = planner.declare("dx", width);
+  slots.dx = shape.declare(planner, "dx", width);
   planner.advance();
-  for (size_t layer = model.blocks().size(); layer-- > 0;)
-    model.blocks()[layer].plan_backward(planner, shape, slots.dx, slots.blocks[layer]);
+  const bool again = shape.recompute == nn::Recompute::kBlock;
+  if (again) slots.again.resize(model.blocks().size());
+  for (size_t layer = model.blocks().size(); layer-- > 0;) {
+    const nn::Block& block = model.blocks()[layer];
+    nn::BlockPlan& plan = again ? slots.again[layer] : slots.blocks[layer];
+    if (again) {
+      planner.touch(slots.dx);
+      plan = block.plan_forward(planner, shape, slots.blocks[layer].input, false);
+    }
+    block.plan_backward(planner, shape, slots.dx, plan);
+  }
   planner.touch(slots.dx);
 }
 
@@ -110,6 +124,25 @@ Session::Session(const Transformer& model, const ops::Context& context, const nn
       slots_(make_plan(model, context, shape, planner_)) {
   arena_ = Arena(planner_.place(), "activations");
   make_rotary_tables();
+  if (shape.training) packed_.resize(model.parameters().all().size());
+}
+
+void Session::pack(const float* weights) {
+  if (packed_.empty()) return;
+  const nn::Run run{.context = context_,
+                    .plan = planner_,
+                    .arena = arena_.data(),
+                    .storage = shape_.storage,
+                    .weights = weights};
+  size_t index = 0;
+  for (const nn::Linear* linear : model_.linears())
+    packed_[static_cast<size_t>(linear->weight_parameter())] =
+        linear->pack(run, slots_.packed[index++]);
+}
+
+void Session::hold_weights(const float* weights) {
+  pack(weights);
+  held_ = weights;
 }
 
 void Session::make_rotary_tables() {
@@ -126,9 +159,12 @@ void Session::make_rotary_tables() {
 nn::Run Session::make_run(int64_t B, int64_t T, const float* weights) {
   CHECK_MSG(B >= 1 && T >= 1 && B * T <= shape_.rows() && T <= shape_.S, "{} x {}, planned {} x {}",
             B, T, shape_.B, shape_.T);
+  if (weights != held_) pack(weights);
   nn::Run run{.context = context_,
               .plan = planner_,
               .arena = arena_.data(),
+              .storage = shape_.storage,
+              .packed = packed_,
               .weights = weights,
               .B = B,
               .T = T};
@@ -144,7 +180,7 @@ void Session::embed(const nn::Run& run, const int32_t* tokens) {
   const Parameter* positions = model_.position_table();
   const float* position_rows =
       positions == nullptr ? nullptr : run.weights + positions->offset + run.first_position() * C;
-  float* x = run.at(slots_.embedded);
+  const ops::Values x = run.values(slots_.embedded);
   ops::embedding_forward(context_, run.rows(), run.T, C, tokens,
                          run.weights + model_.token_table().offset, position_rows, x);
   const auto dropout = static_cast<float>(model_.config().dropout);
@@ -162,25 +198,25 @@ Slot Session::last_output() const {
 }
 
 void Session::final_norm(const nn::Run& run) {
-  model_.final_norm().forward(run, slots_.final_norm, run.rows(), run.at(last_output()),
-                              run.at(slots_.final));
+  model_.final_norm().forward(run, slots_.final_norm, run.rows(), run.values(last_output()),
+                              run.values(slots_.final));
 }
 
 double Session::head_loss(const nn::Run& run, const int32_t* targets, float gradient_scale) {
   const int64_t N = run.rows(), C = model_.config().width, V = model_.config().vocabulary_size;
-  const int64_t slice = head_rows(model_, shape_.rows());
+  const int64_t slice = head_rows(model_, shape_);
   const auto cap = static_cast<float>(model_.config().logit_softcap);
-  float* logits = run.at(slots_.logits);
+  const ops::Values logits = run.values(slots_.logits);
   float* losses = run.at(slots_.losses);
   for (int64_t begin = 0; begin < N; begin += slice) {
     const int64_t rows = std::min(slice, N - begin);
-    const float* x = run.at(slots_.final) + begin * C;
+    const ops::ConstValues x = run.values(slots_.final) + begin * C;
     model_.head().forward(run, slots_.scratch, rows, x, logits);
     ops::cross_entropy(context_, rows, V, cap, targets + begin, gradient_scale, logits,
                        losses + begin);
     if (gradient_scale != 0)
       model_.head().backward(run, slots_.scratch, rows, x, logits,
-                             run.at(slots_.dfinal) + begin * C);
+                             run.values(slots_.dfinal) + begin * C);
   }
   return ops::sum_losses(N, losses);
 }
@@ -194,19 +230,23 @@ void Session::backward_trunk(const nn::Run& run, const int32_t* tokens) {
 
 void Session::backward_final_norm(const nn::Run& run) {
   const int64_t N = run.rows(), C = model_.config().width;
-  float* dx = run.at(slots_.dx);
+  const ops::Values dx = run.values(slots_.dx);
   ops::fill_zero(context_, N * C, dx);
-  model_.final_norm().backward(run, slots_.scratch, slots_.final_norm, N, run.at(last_output()),
-                               run.at(slots_.dfinal), dx);
+  model_.final_norm().backward(run, slots_.scratch, slots_.final_norm, N, run.values(last_output()),
+                               run.values(slots_.dfinal), dx);
 }
 
 void Session::backward_block(const nn::Run& run, size_t layer) {
-  model_.blocks()[layer].backward(run, slots_.scratch, slots_.blocks[layer], run.at(slots_.dx));
+  const nn::Block& block = model_.blocks()[layer];
+  const bool again = !slots_.again.empty();
+  const nn::BlockPlan& plan = again ? slots_.again[layer] : slots_.blocks[layer];
+  if (again) block.forward(run, slots_.scratch, plan);
+  block.backward(run, slots_.scratch, plan, run.values(slots_.dx));
 }
 
 void Session::backward_embedding(const nn::Run& run, const int32_t* tokens) {
   const int64_t N = run.rows(), C = model_.config().width;
-  float* dx = run.at(slots_.dx);
+  const ops::Values dx = run.values(slots_.dx);
   const auto dropout = static_cast<float>(model_.config().dropout);
   if (run.training && dropout > 0)
     ops::dropout(context_, N * C, dropout, run.dropout_key(kEmbeddingDropout), dx, dx);
@@ -284,6 +324,7 @@ double Session::evaluate(const Batch& batch, const float* weights) {
 }
 
 void Session::logits(std::span<const int32_t> tokens, const float* weights, float* logits) {
+  CHECK(shape_.storage == ops::Storage::kFp32);
   const auto T = static_cast<int64_t>(tokens.size());
   const nn::Run run = make_run(1, T, weights);
   embed(run, tokens.data());

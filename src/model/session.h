@@ -54,6 +54,12 @@ class Session {
   const Planner& plan() const { return planner_; }
   int64_t arena_bytes() const { return arena_.bytes(); }
 
+  // A session for training multiplies with packed copies of the matrices. Every call packs the
+  // weights that it gets, unless they are held (see HeldWeights): then they were packed when that
+  // began. Other sessions read weights in place.
+  void hold_weights(const float* weights);
+  void release_weights() { held_ = nullptr; }
+
   // gradients = 0, the whole arena.
   void clear_gradients(float* gradients) const;
   // Returns the sum of the losses (nats) of the counted targets; gradients += gradient_scale * d
@@ -66,7 +72,7 @@ class Session {
                           DropoutSeed dropout, const GradientStream& stream);
   // The sum of the losses without dropout and without gradients.
   double evaluate(const Batch& batch, const float* weights);
-  // Logits [T, V] of every row, softcap applied, into `logits`; no dropout.
+  // Logits [T, V] of every row, softcap applied, into `logits`; no dropout. fp32 sessions.
   void logits(std::span<const int32_t> tokens, const float* weights, float* logits);
   // Appends the tokens to the cache and returns the logits [V] after the last of them, valid until
   // the next call.
@@ -85,6 +91,9 @@ class Session {
     Slot rotary_cosine, rotary_sine;
     Slot embedded;
     std::vector<nn::BlockPlan> blocks;
+    std::vector<nn::BlockPlan>
+        again;  // Recompute::kBlock: the forward that the backward runs again
+    std::vector<nn::Linear::PackedSlots> packed;  // by Transformer::linears
     nn::NormPlan final_norm;
     Slot final;   // [N, C] final_norm(last block)
     Slot logits;  // [head_rows, V]
@@ -102,6 +111,7 @@ class Session {
   static void plan_backward(const Transformer& model, const nn::PlanShape& shape, Planner& planner,
                             Slots& slots);
   void make_rotary_tables();
+  void pack(const float* weights);
   nn::Run make_run(int64_t B, int64_t T, const float* weights);
   void embed(const nn::Run& run, const int32_t* tokens);
   void forward_blocks(const nn::Run& run);
@@ -122,6 +132,22 @@ class Session {
   Planner planner_;
   Slots slots_;
   Arena arena_;
+  std::vector<nn::PackedLinear> packed_;  // by parameter index; empty without training
+  const float* held_ = nullptr;
+};
+
+// Several micro-batches or evaluations with weights that do not change meanwhile: packs them once.
+class HeldWeights {
+ public:
+  HeldWeights(Session& session, const float* weights) : session_(session) {
+    session.hold_weights(weights);
+  }
+  ~HeldWeights() { session_.release_weights(); }
+  HeldWeights(const HeldWeights&) = delete;
+  HeldWeights& operator=(const HeldWeights&) = delete;
+
+ private:
+  Session& session_;
 };
 
 }  // namespace cllm

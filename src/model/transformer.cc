@@ -27,7 +27,7 @@ Transformer::Transformer(const ModelConfig& config) : config_(config) {
     blocks_.emplace_back(table_, fmt::format("blocks.{}", layer), options,
                          static_cast<uint32_t>(layer));
   final_norm_ = nn::Norm(table_, "final_norm", config.norm, C, options.norm_epsilon, config.bias);
-  head_ = config.tied_head ? nn::Linear::tied_to(token_table())
+  head_ = config.tied_head ? nn::Linear::tied_to(table_, token_table_)
                            : nn::Linear(table_, "head", C, V, false,
                                         config.zero_init_projections ? 0.0 : deviation);
 }
@@ -61,6 +61,15 @@ nn::BlockOptions Transformer::block_options() const {
                  .deviation = c.init_deviation,
                  .output_deviation = output_deviation};
   return options;
+}
+
+std::vector<const nn::Linear*> Transformer::linears() const {
+  std::vector<const nn::Linear*> all;
+  for (const nn::Block& block : blocks_)
+    for (const nn::Linear* linear : block.linears())
+      all.push_back(linear);
+  all.push_back(&head_);
+  return all;
 }
 
 void Transformer::initialise(ThreadPool& pool, uint64_t seed, float* weights) const {

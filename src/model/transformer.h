@@ -24,6 +24,8 @@ class Transformer {
   const std::vector<nn::Block>& blocks() const { return blocks_; }
   const nn::Norm& final_norm() const { return final_norm_; }
   const nn::Linear& head() const { return head_; }
+  // All linear layers, in the order of the forward.
+  std::vector<const nn::Linear*> linears() const;
   const Parameter& token_table() const { return table_.at(token_table_); }
   // nullptr without learned positions.
   const Parameter* position_table() const {

@@ -5,7 +5,6 @@
 #include <cstring>
 
 #include "base/check.h"
-#include "ops/norm.h"
 #include "ops/rotary.h"
 
 namespace cllm::nn {
@@ -27,12 +26,12 @@ AttentionPlan Attention::plan(Planner& planner, const std::string& name,
                               const PlanShape& shape) const {
   const int64_t N = shape.rows();
   AttentionPlan plan;
-  plan.qkv = planner.declare(name + ".qkv", N * qkv_width());
+  plan.qkv = shape.declare(planner, name + ".qkv", N * qkv_width());
   if (options_.qk_norm) {
-    plan.qk = planner.declare(name + ".qk", N * qk_width());
+    plan.qk = shape.declare(planner, name + ".qk", N * qk_width());
     plan.qk_rstd = planner.declare(name + ".qk_rstd", N * (options_.H + options_.K));
   }
-  plan.heads = planner.declare(name + ".heads", heads_floats(N));
+  plan.heads = shape.declare(planner, name + ".heads", heads_elements(N));
   if (shape.training) plan.log_sum_exp = planner.declare(name + ".log_sum_exp", N * options_.H);
   return plan;
 }
@@ -40,8 +39,8 @@ AttentionPlan Attention::plan(Planner& planner, const std::string& name,
 void Attention::plan_backward(Planner& planner, const std::string& name, const PlanShape& shape,
                               AttentionPlan& plan) const {
   const int64_t N = shape.rows();
-  plan.dqkv = planner.declare(name + ".dqkv", N * qkv_width());
-  if (options_.qk_norm) plan.dqk = planner.declare(name + ".dqk", N * qk_width());
+  plan.dqkv = shape.declare(planner, name + ".dqkv", N * qkv_width());
+  if (options_.qk_norm) plan.dqk = shape.declare(planner, name + ".dqk", N * qk_width());
   for (const Slot slot : {plan.qkv, plan.qk, plan.qk_rstd, plan.heads, plan.log_sum_exp})
     planner.touch(slot);
 }
@@ -55,36 +54,40 @@ ops::AttentionShape Attention::shape(const Run& run, int64_t S) const {
   return shape;
 }
 
+ops::QkNormShape Attention::qk_norm_shape(const Run& run) const {
+  return {.N = run.rows(),
+          .T = run.T,
+          .H = options_.H,
+          .K = options_.K,
+          .D = options_.D,
+          .epsilon = options_.qk_norm_epsilon,
+          .first_position = run.first_position(),
+          .cosine = options_.rotary ? run.rotary_cosine : nullptr,
+          .sine = options_.rotary ? run.rotary_sine : nullptr};
+}
+
 void Attention::position_heads(const Run& run, const AttentionPlan& plan) const {
-  const int64_t N = run.rows(), D = options_.D;
-  float* target = run.at(plan.qkv);
-  int64_t stride = qkv_width();
-  if (options_.qk_norm) {
-    const float* raw = target;
-    target = run.at(plan.qk);
-    stride = qk_width();
-    for (int64_t head = 0; head < options_.H + options_.K; ++head) {
-      const float* gain = run.weights + (head < options_.H ? q_gain_ : k_gain_);
-      ops::rms_norm_forward(run.context, N, D, options_.qk_norm_epsilon, raw + head * D,
-                            qkv_width(), gain, target + head * D, stride,
-                            run.at(plan.qk_rstd) + head * N);
-    }
-  }
-  if (options_.rotary)
-    ops::rotary(run.context, N, run.T, options_.H + options_.K, D, run.first_position(),
-                run.rotary_cosine, run.rotary_sine, +1, target, stride);
+  if (options_.qk_norm)
+    ops::qk_norm_forward(run.context, qk_norm_shape(run), run.values(plan.qkv), qkv_width(),
+                         run.weights + q_gain_, run.weights + k_gain_, run.values(plan.qk),
+                         qk_width(), run.at(plan.qk_rstd));
+  else if (options_.rotary)
+    ops::rotary(run.context, run.rows(), run.T, options_.H + options_.K, options_.D,
+                run.first_position(), run.rotary_cosine, run.rotary_sine, +1, run.values(plan.qkv),
+                qkv_width());
 }
 
 Attention::QkvRows Attention::rows(const Run& run, const AttentionPlan& plan) const {
   const int64_t D = options_.D;
-  const float* qkv = run.at(plan.qkv);
-  const float* q = options_.qk_norm ? run.at(plan.qk) : qkv;
+  const ops::ConstValues qkv = run.values(plan.qkv);
+  const ops::ConstValues q = options_.qk_norm ? run.values(plan.qk) : run.values(plan.qkv);
   const int64_t q_stride = options_.qk_norm ? qk_width() : qkv_width();
   QkvRows rows;
   rows.q = {q, q_stride, run.T * q_stride};
   if (run.cache != nullptr) {
     const KvCache& cache = *run.cache;
     rows.S = cache.length + run.T;
+    CHECK(run.storage == ops::Storage::kFp32);
     rows.k = {cache.keys + layer_ * cache.layer_stride, cache.row_stride, 0};
     rows.v = {cache.values + layer_ * cache.layer_stride, cache.row_stride, 0};
   } else {
@@ -112,64 +115,60 @@ void Attention::append_to_cache(const Run& run, const AttentionPlan& plan) const
 }
 
 void Attention::forward(const Run& run, const Scratch& scratch, const AttentionPlan& plan,
-                        const float* x, const float* residual, float* y) const {
+                        ops::ConstValues x, ops::ConstValues residual, ops::Values y) const {
   const int64_t N = run.rows(), width = options_.H * options_.D;
-  qkv_.forward(run, scratch, N, x, run.at(plan.qkv));
+  qkv_.forward(run, scratch, N, x, run.values(plan.qkv));
   position_heads(run, plan);
   if (run.cache != nullptr) append_to_cache(run, plan);
   const QkvRows in = rows(run, plan);
   ops::attention_forward(run.context, shape(run, in.S), in.q, in.k, in.v,
-                         {run.at(plan.heads), width, run.T * width}, run.at(plan.log_sum_exp),
+                         {run.values(plan.heads), width, run.T * width}, run.at(plan.log_sum_exp),
                          run.at(scratch.attention));
-  output_.forward(run, scratch, N, run.at(plan.heads), y, {.residual = residual});
+  output_.forward(run, scratch, N, run.values(plan.heads), y, {.residual = residual});
 }
 
 void Attention::backward_positions(const Run& run, const Scratch& scratch,
                                    const AttentionPlan& plan) const {
-  const int64_t N = run.rows(), D = options_.D;
-  float* dqk = options_.qk_norm ? run.at(plan.dqk) : run.at(plan.dqkv);
-  const int64_t stride = options_.qk_norm ? qk_width() : qkv_width();
-  if (options_.rotary)
-    ops::rotary(run.context, N, run.T, options_.H + options_.K, D, 0, run.rotary_cosine,
-                run.rotary_sine, -1, dqk, stride);
-  if (!options_.qk_norm) return;
-  for (int64_t head = 0; head < options_.H + options_.K; ++head) {
-    const int64_t gain = head < options_.H ? q_gain_ : k_gain_;
-    ops::rms_norm_backward(run.context, N, D, run.at(plan.qkv) + head * D, qkv_width(),
-                           run.weights + gain, run.at(plan.qk_rstd) + head * N, dqk + head * D,
-                           stride, run.at(plan.dqkv) + head * D, qkv_width(), false,
-                           run.gradients + gain, run.at(scratch.reduction));
-  }
+  if (options_.qk_norm)
+    ops::qk_norm_backward(run.context, qk_norm_shape(run), run.values(plan.qkv), qkv_width(),
+                          run.weights + q_gain_, run.weights + k_gain_, run.at(plan.qk_rstd),
+                          run.values(plan.dqk), qk_width(), run.values(plan.dqkv), qkv_width(),
+                          run.gradients + q_gain_, run.gradients + k_gain_,
+                          run.at(scratch.reduction));
+  else if (options_.rotary)
+    ops::rotary(run.context, run.rows(), run.T, options_.H + options_.K, options_.D, 0,
+                run.rotary_cosine, run.rotary_sine, -1, run.values(plan.dqkv), qkv_width());
 }
 
 void Attention::backward(const Run& run, const Scratch& scratch, const AttentionPlan& plan,
-                         const float* x, const float* dy, float* dheads, float* dx) const {
+                         ops::ConstValues x, ops::ConstValues dy, ops::Values dheads,
+                         ops::Values dx) const {
   const int64_t N = run.rows(), D = options_.D, width = options_.H * D;
-  output_.backward(run, scratch, N, run.at(plan.heads), dy, dheads);
+  output_.backward(run, scratch, N, run.values(plan.heads), dy, dheads);
   const QkvRows in = rows(run, plan);
-  float* dqkv = run.at(plan.dqkv);
-  float* dq = options_.qk_norm ? run.at(plan.dqk) : dqkv;
+  const ops::Values dqkv = run.values(plan.dqkv);
+  const ops::Values dq = options_.qk_norm ? run.values(plan.dqk) : dqkv;
   const int64_t q_stride = in.q.row_stride;
-  ops::attention_backward(
-      run.context, shape(run, run.T), in.q, in.k, in.v, {run.at(plan.heads), width, run.T * width},
-      run.at(plan.log_sum_exp), {dheads, width, run.T * width}, {dq, q_stride, run.T * q_stride},
-      {dq + options_.H * D, q_stride, run.T * q_stride},
-      {dqkv + qk_width(), qkv_width(), run.T * qkv_width()}, run.at(scratch.attention));
+  ops::attention_backward(run.context, shape(run, run.T), in.q, in.k, in.v,
+                          {run.values(plan.heads), width, run.T * width}, run.at(plan.log_sum_exp),
+                          {dheads, width, run.T * width}, {dq, q_stride, run.T * q_stride},
+                          {dq + options_.H * D, q_stride, run.T * q_stride},
+                          {dqkv + qk_width(), qkv_width(), run.T * qkv_width()},
+                          run.at(scratch.attention));
   backward_positions(run, scratch, plan);
   qkv_.backward(run, scratch, N, x, dqkv, dx);
 }
 
 int64_t Attention::reduction_floats(int64_t N) const {
   int64_t floats = std::max(qkv_.reduction_floats(N), output_.reduction_floats(N));
-  if (options_.qk_norm)
-    floats = std::max(floats, static_cast<int64_t>(ops::norm_scratch(N, options_.D)));
+  if (options_.qk_norm) floats = std::max(floats, ops::qk_norm_scratch(N, options_.D));
   return floats;
 }
 
 int64_t Attention::scratch_floats(const ops::Context& context, const PlanShape& shape) const {
   const ops::AttentionShape largest{
       .B = shape.B, .T = shape.T, .S = shape.S, .H = options_.H, .K = options_.K, .D = options_.D};
-  return static_cast<int64_t>(ops::attention_scratch(context, largest));
+  return static_cast<int64_t>(ops::attention_scratch(context, largest, shape.storage));
 }
 
 }  // namespace cllm::nn

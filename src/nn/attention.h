@@ -4,8 +4,10 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "nn/linear.h"
+#include "ops/qk_norm.h"
 
 namespace cllm::nn {
 
@@ -23,7 +25,7 @@ struct AttentionOptions {
 struct AttentionPlan {
   Slot qkv;          // [N, (H + 2K) D]; q and k rotated in place unless qk_norm
   Slot qk;           // qk_norm: [N, (H + K) D] normalised and rotated
-  Slot qk_rstd;      // qk_norm: [H + K, N]
+  Slot qk_rstd;      // qk_norm: [N, H + K]
   Slot heads;        // [N, H D] output of the heads
   Slot log_sum_exp;  // [B, H, T], training
   Slot dqkv, dqk;    // backward
@@ -44,15 +46,16 @@ class Attention {
   // y [N, C] = attention(x) (+ residual if not null; residual may equal y). With run.cache set,
   // keys and values of this call are appended to the layer's part of it (the caller advances
   // length).
-  void forward(const Run& run, const Scratch& scratch, const AttentionPlan& plan, const float* x,
-               const float* residual, float* y) const;
+  void forward(const Run& run, const Scratch& scratch, const AttentionPlan& plan,
+               ops::ConstValues x, ops::ConstValues residual, ops::Values y) const;
   // dx [N, C] = ; parameter gradients +=. dheads [N, H D] is overwritten.
-  void backward(const Run& run, const Scratch& scratch, const AttentionPlan& plan, const float* x,
-                const float* dy, float* dheads, float* dx) const;
+  void backward(const Run& run, const Scratch& scratch, const AttentionPlan& plan,
+                ops::ConstValues x, ops::ConstValues dy, ops::Values dheads, ops::Values dx) const;
 
-  int64_t heads_floats(int64_t N) const { return N * options_.H * options_.D; }
+  int64_t heads_elements(int64_t N) const { return N * options_.H * options_.D; }
   int64_t reduction_floats(int64_t N) const;
   int64_t scratch_floats(const ops::Context& context, const PlanShape& shape) const;
+  std::vector<const Linear*> linears() const { return {&qkv_, &output_}; }
 
  private:
   struct QkvRows {
@@ -62,6 +65,7 @@ class Attention {
   int64_t qkv_width() const { return (options_.H + 2 * options_.K) * options_.D; }
   int64_t qk_width() const { return (options_.H + options_.K) * options_.D; }
   ops::AttentionShape shape(const Run& run, int64_t S) const;
+  ops::QkNormShape qk_norm_shape(const Run& run) const;
   // Normalises and rotates q and k of the fresh projection.
   void position_heads(const Run& run, const AttentionPlan& plan) const;
   void append_to_cache(const Run& run, const AttentionPlan& plan) const;

@@ -26,27 +26,28 @@ Block::Block(ParameterTable& table, const std::string& name, const BlockOptions&
   mlp_ = Mlp(table, name + ".mlp", options.mlp);
 }
 
-BlockPlan Block::plan_forward(Planner& planner, const PlanShape& shape, Slot input) const {
+BlockPlan Block::plan_forward(Planner& planner, const PlanShape& shape, Slot input,
+                              bool output) const {
   const int64_t N = shape.rows(), width = N * options_.attention.C;
   BlockPlan plan;
   plan.input = input;
   planner.touch(input);
   plan.attention_norm = attention_norm_.plan(planner, name_ + ".attention_norm", N);
-  plan.attention_input = planner.declare(name_ + ".attention_input", width);
+  plan.attention_input = shape.declare(planner, name_ + ".attention_input", width);
   planner.advance();
   planner.touch(plan.attention_input);
   planner.touch(input);
   plan.attention = attention_.plan(planner, name_ + ".attention", shape);
-  plan.middle = planner.declare(name_ + ".middle", width);
+  plan.middle = shape.declare(planner, name_ + ".middle", width);
   planner.advance();
   planner.touch(plan.middle);
   plan.mlp_norm = mlp_norm_.plan(planner, name_ + ".mlp_norm", N);
-  plan.mlp_input = planner.declare(name_ + ".mlp_input", width);
+  plan.mlp_input = shape.declare(planner, name_ + ".mlp_input", width);
   planner.advance();
   planner.touch(plan.mlp_input);
   planner.touch(plan.middle);
   plan.mlp = mlp_.plan(planner, name_ + ".mlp", shape);
-  plan.output = planner.declare(name_ + ".output", width);
+  if (output) plan.output = shape.declare(planner, name_ + ".output", width);
   planner.advance();
   return plan;
 }
@@ -54,12 +55,18 @@ BlockPlan Block::plan_forward(Planner& planner, const PlanShape& shape, Slot inp
 void Block::plan_backward(Planner& planner, const PlanShape& shape, Slot dx,
                           BlockPlan& plan) const {
   const int64_t N = shape.rows(), width = N * options_.attention.C;
+  const auto declare = [&](const char* name, int64_t elements) {
+    return shape.declare(planner, name_ + name, elements);
+  };
+  const bool again = shape.recompute == Recompute::kCheap;
   planner.touch(dx);
-  if (options_.dropout > 0) plan.mlp_dbranch = planner.declare(name_ + ".mlp_dbranch", width);
-  plan.mlp_dhidden = planner.declare(name_ + ".mlp_dhidden", mlp_.gradient_floats(N));
-  plan.mlp_dinput = planner.declare(name_ + ".mlp_dinput", width);
-  mlp_.touch(planner, plan.mlp);
-  planner.touch(plan.mlp_input);
+  if (options_.dropout > 0) plan.mlp_dbranch = declare(".mlp_dbranch", width);
+  plan.mlp_dhidden = declare(".mlp_dhidden", mlp_.gradient_elements(N));
+  plan.mlp_dinput = declare(".mlp_dinput", width);
+  if (again) plan.mlp_input_again = declare(".mlp_input_again", width);
+  mlp_.plan_backward(planner, name_ + ".mlp", shape, plan.mlp);
+  if (!again) planner.touch(plan.mlp_input);
+  planner.touch(plan.middle);
   planner.advance();
 
   planner.touch(plan.mlp_dinput);
@@ -67,12 +74,13 @@ void Block::plan_backward(Planner& planner, const PlanShape& shape, Slot dx,
   mlp_norm_.touch(planner, plan.mlp_norm);
   planner.advance();
 
-  if (options_.dropout > 0)
-    plan.attention_dbranch = planner.declare(name_ + ".attention_dbranch", width);
-  plan.attention_dheads = planner.declare(name_ + ".attention_dheads", attention_.heads_floats(N));
-  plan.attention_dinput = planner.declare(name_ + ".attention_dinput", width);
+  if (options_.dropout > 0) plan.attention_dbranch = declare(".attention_dbranch", width);
+  plan.attention_dheads = declare(".attention_dheads", attention_.heads_elements(N));
+  plan.attention_dinput = declare(".attention_dinput", width);
+  if (again) plan.attention_input_again = declare(".attention_input_again", width);
   attention_.plan_backward(planner, name_ + ".attention", shape, plan.attention);
-  planner.touch(plan.attention_input);
+  if (!again) planner.touch(plan.attention_input);
+  planner.touch(plan.input);
   planner.advance();
 
   planner.touch(plan.attention_dinput);
@@ -82,14 +90,14 @@ void Block::plan_backward(Planner& planner, const PlanShape& shape, Slot dx,
   planner.advance();
 }
 
-void Block::finish_branch(const Run& run, uint32_t site, const float* x, float* y) const {
+void Block::finish_branch(const Run& run, uint32_t site, ops::ConstValues x, ops::Values y) const {
   const int64_t count = run.rows() * options_.attention.C;
   ops::dropout(run.context, count, options_.dropout, run.dropout_key(4 * layer_ + site), y, y);
   ops::add(run.context, count, x, y, y);
 }
 
-const float* Block::branch_gradient(const Run& run, uint32_t site, const float* dx,
-                                    float* buffer) const {
+ops::ConstValues Block::branch_gradient(const Run& run, uint32_t site, ops::ConstValues dx,
+                                        ops::Values buffer) const {
   if (!drops(run)) return dx;
   ops::dropout(run.context, run.rows() * options_.attention.C, options_.dropout,
                run.dropout_key(4 * layer_ + site), dx, buffer);
@@ -98,32 +106,50 @@ const float* Block::branch_gradient(const Run& run, uint32_t site, const float* 
 
 void Block::forward(const Run& run, const Scratch& scratch, const BlockPlan& plan) const {
   const int64_t N = run.rows();
-  const float* x = run.at(plan.input);
-  float* middle = run.at(plan.middle);
-  float* y = run.at(plan.output);
-  attention_norm_.forward(run, plan.attention_norm, N, x, run.at(plan.attention_input));
-  attention_.forward(run, scratch, plan.attention, run.at(plan.attention_input),
-                     drops(run) ? nullptr : x, middle);
+  const ops::ConstValues x = run.values(plan.input);
+  const ops::Values middle = run.values(plan.middle), y = run.values(plan.output);
+  const ops::ConstValues none;
+  attention_norm_.forward(run, plan.attention_norm, N, x, run.values(plan.attention_input));
+  attention_.forward(run, scratch, plan.attention, run.values(plan.attention_input),
+                     drops(run) ? none : x, middle);
   if (drops(run)) finish_branch(run, kAttentionBranch, x, middle);
-  mlp_norm_.forward(run, plan.mlp_norm, N, middle, run.at(plan.mlp_input));
-  mlp_.forward(run, scratch, plan.mlp, run.at(plan.mlp_input), drops(run) ? nullptr : middle, y);
-  if (drops(run)) finish_branch(run, kMlpBranch, middle, y);
+  mlp_norm_.forward(run, plan.mlp_norm, N, middle, run.values(plan.mlp_input));
+  mlp_.forward(run, scratch, plan.mlp, run.values(plan.mlp_input),
+               drops(run) ? none : ops::ConstValues(middle), y);
+  if (y && drops(run)) finish_branch(run, kMlpBranch, middle, y);
 }
 
 void Block::backward(const Run& run, const Scratch& scratch, const BlockPlan& plan,
-                     float* dx) const {
+                     ops::Values dx) const {
   const int64_t N = run.rows();
-  const float* dmlp = branch_gradient(run, kMlpBranch, dx, run.at(plan.mlp_dbranch));
-  mlp_.backward(run, scratch, plan.mlp, run.at(plan.mlp_input), dmlp, run.at(plan.mlp_dhidden),
-                run.at(plan.mlp_dinput));
-  mlp_norm_.backward(run, scratch, plan.mlp_norm, N, run.at(plan.middle), run.at(plan.mlp_dinput),
-                     dx);
-  const float* dattention =
-      branch_gradient(run, kAttentionBranch, dx, run.at(plan.attention_dbranch));
-  attention_.backward(run, scratch, plan.attention, run.at(plan.attention_input), dattention,
-                      run.at(plan.attention_dheads), run.at(plan.attention_dinput));
-  attention_norm_.backward(run, scratch, plan.attention_norm, N, run.at(plan.input),
-                           run.at(plan.attention_dinput), dx);
+  const auto normal = [&](const Norm& norm, const NormPlan& norm_plan, Slot x, Slot kept,
+                          Slot again) {
+    if (!again.valid()) return run.values(kept);
+    norm.forward(run, norm_plan, N, run.values(x), run.values(again));
+    return run.values(again);
+  };
+  const ops::ConstValues dmlp = branch_gradient(run, kMlpBranch, dx, run.values(plan.mlp_dbranch));
+  const ops::ConstValues mlp_input =
+      normal(mlp_norm_, plan.mlp_norm, plan.middle, plan.mlp_input, plan.mlp_input_again);
+  mlp_.backward(run, scratch, plan.mlp, mlp_input, dmlp, run.values(plan.mlp_dhidden),
+                run.values(plan.mlp_dinput));
+  mlp_norm_.backward(run, scratch, plan.mlp_norm, N, run.values(plan.middle),
+                     run.values(plan.mlp_dinput), dx);
+  const ops::ConstValues dattention =
+      branch_gradient(run, kAttentionBranch, dx, run.values(plan.attention_dbranch));
+  const ops::ConstValues attention_input = normal(attention_norm_, plan.attention_norm, plan.input,
+                                                  plan.attention_input, plan.attention_input_again);
+  attention_.backward(run, scratch, plan.attention, attention_input, dattention,
+                      run.values(plan.attention_dheads), run.values(plan.attention_dinput));
+  attention_norm_.backward(run, scratch, plan.attention_norm, N, run.values(plan.input),
+                           run.values(plan.attention_dinput), dx);
+}
+
+std::vector<const Linear*> Block::linears() const {
+  std::vector<const Linear*> linears = attention_.linears();
+  for (const Linear* linear : mlp_.linears())
+    linears.push_back(linear);
+  return linears;
 }
 
 int64_t Block::reduction_floats(int64_t N) const {

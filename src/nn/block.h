@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "nn/attention.h"
 #include "nn/mlp.h"
@@ -29,6 +30,8 @@ struct BlockPlan {
   AttentionPlan attention;
   MlpPlan mlp;
   // Backward: gradient of a branch's output behind its dropout, of its hidden layer, of its input.
+  // Recompute::kCheap: the norms' outputs, made again by the backward.
+  Slot attention_input_again, mlp_input_again;
   Slot mlp_dbranch, mlp_dhidden, mlp_dinput;
   Slot attention_dbranch, attention_dheads, attention_dinput;
 };
@@ -40,8 +43,10 @@ class Block {
 
   const BlockOptions& options() const { return options_; }
 
-  // Declares the block's buffers in the order of forward(); input is the slot of x.
-  BlockPlan plan_forward(Planner& planner, const PlanShape& shape, Slot input) const;
+  // Declares the block's buffers in the order of forward(); input is the slot of x. Without output
+  // forward() stops at what the backward reads.
+  BlockPlan plan_forward(Planner& planner, const PlanShape& shape, Slot input,
+                         bool output = true) const;
   // Continues with the buffers of backward(); dx is the slot of the residual stream's gradient.
   void plan_backward(Planner& planner, const PlanShape& shape, Slot dx, BlockPlan& plan) const;
 
@@ -49,9 +54,12 @@ class Block {
   void forward(const Run& run, const Scratch& scratch, const BlockPlan& plan) const;
   // dx [N, C] holds the gradient of plan.output and becomes that of plan.input. Parameter gradients
   // +=.
-  void backward(const Run& run, const Scratch& scratch, const BlockPlan& plan, float* dx) const;
+  void backward(const Run& run, const Scratch& scratch, const BlockPlan& plan,
+                ops::Values dx) const;
 
   int64_t reduction_floats(int64_t N) const;
+  // In the order of forward().
+  std::vector<const Linear*> linears() const;
   int64_t attention_floats(const ops::Context& context, const PlanShape& shape) const {
     return attention_.scratch_floats(context, shape);
   }
@@ -59,9 +67,10 @@ class Block {
  private:
   bool drops(const Run& run) const { return run.training && options_.dropout > 0; }
   // y = x + dropout(y)
-  void finish_branch(const Run& run, uint32_t site, const float* x, float* y) const;
+  void finish_branch(const Run& run, uint32_t site, ops::ConstValues x, ops::Values y) const;
   // The gradient behind the branch's dropout: dx itself, or dropout(dx) in `buffer`.
-  const float* branch_gradient(const Run& run, uint32_t site, const float* dx, float* buffer) const;
+  ops::ConstValues branch_gradient(const Run& run, uint32_t site, ops::ConstValues dx,
+                                   ops::Values buffer) const;
 
   std::string name_;
   BlockOptions options_;

@@ -8,38 +8,58 @@ Linear::Linear(ParameterTable& table, const std::string& name, int64_t in, int64
                double deviation)
     : in_(in), out_(out) {
   const Initial initial = deviation > 0 ? Initial::kNormal : Initial::kZero;
-  weight_ = table.at(table.add(name + ".weight", {out, in}, initial, deviation)).offset;
+  parameter_ = table.add(name + ".weight", {out, in}, initial, deviation);
+  weight_ = table.at(parameter_).offset;
   if (bias) bias_ = table.at(table.add(name + ".bias", {out}, Initial::kZero)).offset;
 }
 
-Linear Linear::tied_to(const Parameter& weight) {
+Linear Linear::tied_to(const ParameterTable& table, int32_t weight) {
   Linear linear;
-  linear.out_ = weight.shape[0];
-  linear.in_ = weight.shape[1];
-  linear.weight_ = weight.offset;
+  linear.out_ = table.at(weight).shape[0];
+  linear.in_ = table.at(weight).shape[1];
+  linear.parameter_ = weight;
+  linear.weight_ = table.at(weight).offset;
   return linear;
 }
 
-void Linear::forward(const Run& run, const Scratch& scratch, int64_t N, const float* x, float* y,
-                     ops::Epilogue epilogue) const {
-  if (bias_ >= 0) epilogue.bias = run.weights + bias_;
-  ops::gemm(run.context,
-            {.m = N,
-             .n = out_,
-             .k = in_,
-             .a = x,
-             .lda = in_,
-             .b = run.weights + weight_,
-             .ldb = in_,
-             .b_transposed = true,
-             .c = y,
-             .ldc = out_,
-             .epilogue = epilogue},
-            run.at(scratch.gemm));
+Linear::PackedSlots Linear::plan_packed(Planner& planner, const ops::Context& context,
+                                        const PlanShape& shape) const {
+  const ops::Compute compute = ops::compute_for(context, shape.storage);
+  return {
+      planner.declare_permanent("packed.forward", ops::packed_floats(context, compute, in_, out_)),
+      planner.declare_permanent("packed.backward",
+                                ops::packed_floats(context, compute, out_, in_))};
 }
 
-void Linear::backward(const Run& run, const Scratch& scratch, int64_t N, const float* x,
-                      const float* dy, float* dx, ops::Epilogue epilogue) const {
+PackedLinear Linear::pack(const Run& run, const PackedSlots& slots) const {
+  const ops::Compute compute = ops::compute_for(run.context, run.storage);
+  const float* weight = run.weights + weight_;
+  return {ops::pack(run.context, compute, in_, out_, weight, in_, true, run.at(slots.forward)),
+          ops::pack(run.context, compute, out_, in_, weight, in_, false, run.at(slots.backward))};
+}
+
+void Linear::set_weight(const Run& run, bool forward, ops::Gemm& call) const {
+  if (!run.packed.empty()) {
+    const PackedLinear& packed = run.packed[static_cast<size_t>(parameter_)];
+    call.packed = forward ? &packed.forward : &packed.backward;
+    return;
+  }
+  call.b = run.weights + weight_;
+  call.ldb = in_;
+  call.b_transposed = forward;
+}
+
+void Linear::forward(const Run& run, const Scratch& scratch, int64_t N, ops::ConstValues x,
+                     ops::Values y, ops::Epilogue epilogue) const {
+  if (bias_ >= 0) epilogue.bias = run.weights + bias_;
+  ops::Gemm call{
+      .m = N, .n = out_, .k = in_, .a = x, .lda = in_, .c = y, .ldc = out_, .epilogue = epilogue};
+  set_weight(run, true, call);
+  ops::gemm(run.context, call, run.at(scratch.gemm));
+}
+
+void Linear::backward(const Run& run, const Scratch& scratch, int64_t N, ops::ConstValues x,
+                      ops::ConstValues dy, ops::Values dx, ops::Epilogue epilogue) const {
   ops::gemm(run.context,
             {.m = out_,
              .n = in_,
@@ -56,19 +76,11 @@ void Linear::backward(const Run& run, const Scratch& scratch, int64_t N, const f
   if (bias_ >= 0)
     ops::column_sum(run.context, N, out_, dy, out_, run.gradients + bias_,
                     run.at(scratch.reduction));
-  if (dx == nullptr) return;
-  ops::gemm(run.context,
-            {.m = N,
-             .n = in_,
-             .k = out_,
-             .a = dy,
-             .lda = out_,
-             .b = run.weights + weight_,
-             .ldb = in_,
-             .c = dx,
-             .ldc = in_,
-             .epilogue = epilogue},
-            run.at(scratch.gemm));
+  if (!dx) return;
+  ops::Gemm call{
+      .m = N, .n = in_, .k = out_, .a = dy, .lda = out_, .c = dx, .ldc = in_, .epilogue = epilogue};
+  set_weight(run, false, call);
+  ops::gemm(run.context, call, run.at(scratch.gemm));
 }
 
 int64_t Linear::reduction_floats(int64_t N) const {

@@ -29,21 +29,25 @@ MlpPlan Mlp::plan(Planner& planner, const std::string& name, const PlanShape& sh
   // Without a backward only SwiGLU needs the hidden layer: the others apply the activation in the
   // product.
   if (shape.training || options_.kind == MlpKind::kSwiglu)
-    plan.hidden = planner.declare(name + ".hidden", hidden_floats(shape.rows()));
-  plan.activation = planner.declare(name + ".activation", shape.rows() * options_.F);
+    plan.hidden = shape.declare(planner, name + ".hidden", hidden_elements(shape.rows()));
+  plan.activation = shape.declare(planner, name + ".activation", shape.rows() * options_.F);
   return plan;
 }
 
-void Mlp::touch(Planner& planner, const MlpPlan& plan) const {
+void Mlp::plan_backward(Planner& planner, const std::string& name, const PlanShape& shape,
+                        MlpPlan& plan) const {
   planner.touch(plan.hidden);
-  planner.touch(plan.activation);
+  if (shape.recompute == Recompute::kCheap)
+    plan.activation_again =
+        shape.declare(planner, name + ".activation_again", shape.rows() * options_.F);
+  else
+    planner.touch(plan.activation);
 }
 
-void Mlp::forward(const Run& run, const Scratch& scratch, const MlpPlan& plan, const float* x,
-                  const float* residual, float* y) const {
+void Mlp::forward(const Run& run, const Scratch& scratch, const MlpPlan& plan, ops::ConstValues x,
+                  ops::ConstValues residual, ops::Values y) const {
   const int64_t N = run.rows();
-  float* hidden = run.at(plan.hidden);
-  float* activation = run.at(plan.activation);
+  const ops::Values hidden = run.values(plan.hidden), activation = run.values(plan.activation);
   if (options_.kind == MlpKind::kSwiglu) {
     up_.forward(run, scratch, N, x, hidden);
     ops::swiglu_forward(run.context, N, options_.F, hidden, activation);
@@ -51,14 +55,26 @@ void Mlp::forward(const Run& run, const Scratch& scratch, const MlpPlan& plan, c
     up_.forward(run, scratch, N, x, activation,
                 {.activation = forward_activation(options_.kind), .auxiliary = hidden});
   }
-  down_.forward(run, scratch, N, activation, y, {.residual = residual});
+  if (y) down_.forward(run, scratch, N, activation, y, {.residual = residual});
 }
 
-void Mlp::backward(const Run& run, const Scratch& scratch, const MlpPlan& plan, const float* x,
-                   const float* dy, float* dhidden, float* dx) const {
+ops::ConstValues Mlp::activation_of(const Run& run, const MlpPlan& plan) const {
+  if (!plan.activation_again.valid()) return run.values(plan.activation);
   const int64_t N = run.rows();
-  float* hidden = run.at(plan.hidden);
-  float* activation = run.at(plan.activation);
+  const ops::Values again = run.values(plan.activation_again);
+  if (options_.kind == MlpKind::kSwiglu)
+    ops::swiglu_forward(run.context, N, options_.F, run.values(plan.hidden), again);
+  else
+    ops::activate(run.context, N * options_.F, forward_activation(options_.kind),
+                  run.values(plan.hidden), again);
+  return again;
+}
+
+void Mlp::backward(const Run& run, const Scratch& scratch, const MlpPlan& plan, ops::ConstValues x,
+                   ops::ConstValues dy, ops::Values dhidden, ops::Values dx) const {
+  const int64_t N = run.rows();
+  const ops::Values hidden = run.values(plan.hidden);
+  const ops::ConstValues activation = activation_of(run, plan);
   if (options_.kind == MlpKind::kSwiglu) {
     // The product's gradient goes to the front of dhidden; swiglu_backward then overwrites the kept
     // hidden layer, whose values it consumes row by row.

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "nn/linear.h"
 
@@ -11,8 +12,9 @@ namespace cllm::nn {
 enum class MlpKind { kGelu, kRelu2, kSwiglu };
 
 struct MlpPlan {
-  Slot hidden;      // training: [N, F] before the activation, [N, 2F] for SwiGLU
-  Slot activation;  // [N, F]
+  Slot hidden;            // training: [N, F] before the activation, [N, 2F] for SwiGLU
+  Slot activation;        // [N, F]
+  Slot activation_again;  // Recompute::kCheap: the same, made by the backward
 };
 
 struct MlpOptions {
@@ -30,20 +32,26 @@ class Mlp {
   Mlp(ParameterTable& table, const std::string& name, const MlpOptions& options);
 
   MlpPlan plan(Planner& planner, const std::string& name, const PlanShape& shape) const;
-  void touch(Planner& planner, const MlpPlan& plan) const;
+  // Touches what the backward reads; an activation that was not kept is declared again.
+  void plan_backward(Planner& planner, const std::string& name, const PlanShape& shape,
+                     MlpPlan& plan) const;
 
-  // y [N, C] = mlp(x) (+ residual if not null; residual may equal y).
-  void forward(const Run& run, const Scratch& scratch, const MlpPlan& plan, const float* x,
-               const float* residual, float* y) const;
+  // y [N, C] = mlp(x) (+ residual if not null; residual may equal y). y null: only what the
+  // backward needs.
+  void forward(const Run& run, const Scratch& scratch, const MlpPlan& plan, ops::ConstValues x,
+               ops::ConstValues residual, ops::Values y) const;
   // dx [N, C] = ; parameter gradients +=. Overwrites the plan's buffers and dhidden [N, F].
-  void backward(const Run& run, const Scratch& scratch, const MlpPlan& plan, const float* x,
-                const float* dy, float* dhidden, float* dx) const;
-  // Floats of `dhidden`, the gradient behind (SwiGLU) or before the activation.
-  int64_t gradient_floats(int64_t N) const { return N * options_.F; }
+  void backward(const Run& run, const Scratch& scratch, const MlpPlan& plan, ops::ConstValues x,
+                ops::ConstValues dy, ops::Values dhidden, ops::Values dx) const;
+  // Elements of `dhidden`, the gradient behind (SwiGLU) or before the activation.
+  int64_t gradient_elements(int64_t N) const { return N * options_.F; }
   int64_t reduction_floats(int64_t N) const;
+  std::vector<const Linear*> linears() const { return {&up_, &down_}; }
 
  private:
-  int64_t hidden_floats(int64_t N) const { return N * up_.out(); }
+  int64_t hidden_elements(int64_t N) const { return N * up_.out(); }
+  // The activation for the backward: kept, or made again.
+  ops::ConstValues activation_of(const Run& run, const MlpPlan& plan) const;
 
   MlpOptions options_;
   Linear up_, down_;

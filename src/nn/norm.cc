@@ -24,8 +24,8 @@ void Norm::touch(Planner& planner, const NormPlan& plan) const {
   planner.touch(plan.rstd);
 }
 
-void Norm::forward(const Run& run, const NormPlan& plan, int64_t N, const float* x,
-                   float* y) const {
+void Norm::forward(const Run& run, const NormPlan& plan, int64_t N, ops::ConstValues x,
+                   ops::Values y) const {
   const float* gain = run.weights + gain_;
   if (kind_ == NormKind::kRmsNorm) {
     ops::rms_norm_forward(run.context, N, C_, epsilon_, x, C_, gain, y, C_, run.at(plan.rstd));
@@ -37,7 +37,7 @@ void Norm::forward(const Run& run, const NormPlan& plan, int64_t N, const float*
 }
 
 void Norm::backward(const Run& run, const Scratch& scratch, const NormPlan& plan, int64_t N,
-                    const float* x, const float* dy, float* dx) const {
+                    ops::ConstValues x, ops::ConstValues dy, ops::Values dx) const {
   const float* gain = run.weights + gain_;
   float* dgain = run.gradients + gain_;
   if (kind_ == NormKind::kRmsNorm) {

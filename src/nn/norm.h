@@ -25,10 +25,11 @@ class Norm {
   void touch(Planner& planner, const NormPlan& plan) const;
 
   // y [N, C] = norm(x)
-  void forward(const Run& run, const NormPlan& plan, int64_t N, const float* x, float* y) const;
+  void forward(const Run& run, const NormPlan& plan, int64_t N, ops::ConstValues x,
+               ops::Values y) const;
   // dx [N, C] +=, gain and bias gradients +=
   void backward(const Run& run, const Scratch& scratch, const NormPlan& plan, int64_t N,
-                const float* x, const float* dy, float* dx) const;
+                ops::ConstValues x, ops::ConstValues dy, ops::Values dx) const;
   int64_t reduction_floats(int64_t N) const;
 
  private:

@@ -4,10 +4,14 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
+#include <string>
 
 #include "ops/attention.h"
 #include "ops/context.h"
 #include "ops/elementwise.h"
+#include "ops/gemm.h"
+#include "ops/values.h"
 #include "tensor/parameters.h"
 #include "tensor/planner.h"
 
@@ -24,10 +28,19 @@ struct KvCache {
   int64_t length = 0;    // tokens present before this call
 };
 
+// The weight of a linear layer as its two products read it: packed once per optimizer step.
+struct PackedLinear {
+  ops::PackedMatrix forward;   // W^T, [in, out]
+  ops::PackedMatrix backward;  // W, [out, in]
+};
+
 struct Run {
   const ops::Context& context;
   const Planner& plan;
-  float* arena = nullptr;          // activations, laid out by plan
+  float* arena = nullptr;                      // activations, laid out by plan
+  ops::Storage storage = ops::Storage::kFp32;  // of activations and their gradients
+  std::span<const PackedLinear> packed =
+      {};                          // by parameter index; empty: weights are read in place
   const float* weights = nullptr;  // parameter arena
   float* gradients = nullptr;      // parameter arena, +=; null without backward
   int64_t B = 0, T = 0;   // sequences, tokens per sequence of this call (at most what was planned)
@@ -42,6 +55,8 @@ struct Run {
   int64_t first_position() const { return cache != nullptr ? cache->length : 0; }
   // The slot's buffer; nullptr for a slot that was not planned.
   float* at(Slot slot) const { return slot.valid() ? arena + plan.offset(slot) : nullptr; }
+  // The same for a slot of activations.
+  ops::Values values(Slot slot) const { return {at(slot), storage}; }
   ops::DropoutKey dropout_key(uint32_t site) const { return {seed, micro_step, site}; }
 };
 
@@ -52,12 +67,27 @@ struct Scratch {
   Slot attention;  // ops::attention_scratch
 };
 
+// What the forward keeps for the backward and what the backward computes again.
+//   kNone   everything is kept
+//   kCheap  norms' outputs and the MLP's activation are computed again: 6 of a block's 16 C per
+//   token kBlock  only a block's input is kept; its forward runs again (4/3 of the products), with
+//   the same
+//           bits
+enum class Recompute { kNone, kCheap, kBlock };
+
 // What a plan is for.
 struct PlanShape {
   int64_t B = 0, T = 0;
   int64_t S = 0;          // most keys a query sees: T, or the cache's capacity
-  bool training = false;  // plan the backward, keep what it needs
+  bool training = false;  // plan the backward, keep what it needs; weights are packed
+  ops::Storage storage = ops::Storage::kFp32;
+  Recompute recompute = Recompute::kNone;
   int64_t rows() const { return B * T; }
+  // Declares a buffer of activations; `elements` of the plan's storage.
+  Slot declare(Planner& planner, std::string name, int64_t elements) const {
+    const int64_t bytes = elements * kernels::storage_bytes(storage);
+    return planner.declare(std::move(name), (bytes + 3) / 4);
+  }
 };
 
 }  // namespace cllm::nn

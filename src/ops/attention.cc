@@ -1,6 +1,7 @@
 #include "ops/attention.h"
 
 #include <algorithm>
+#include <type_traits>
 
 #include "base/check.h"
 #include "ops/dropout_mask.h"
@@ -41,11 +42,15 @@ void check_shape(const AttentionShape& s) {
 }
 
 // Head `head` of sequence b from token t on.
-kernels::ConstRows at(const ConstHeadRows& rows, int64_t D, int64_t b, int64_t head, int64_t t) {
-  return {rows.data + b * rows.batch_stride + t * rows.row_stride + head * D, rows.row_stride};
+template <class S>
+kernels::ConstRows<S> at(const ConstHeadRows& rows, int64_t D, int64_t b, int64_t head, int64_t t) {
+  const int64_t offset = b * rows.batch_stride + t * rows.row_stride + head * D;
+  return {(rows.data + offset).template as<S>(), rows.row_stride};
 }
-kernels::MutableRows at(const HeadRows& rows, int64_t D, int64_t b, int64_t head, int64_t t) {
-  return {rows.data + b * rows.batch_stride + t * rows.row_stride + head * D, rows.row_stride};
+template <class S>
+kernels::MutableRows<S> at(const HeadRows& rows, int64_t D, int64_t b, int64_t head, int64_t t) {
+  const int64_t offset = b * rows.batch_stride + t * rows.row_stride + head * D;
+  return {(rows.data + offset).template as<S>(), rows.row_stride};
 }
 
 kernels::AttentionDropout dropout_at(const AttentionShape& s, int64_t b, int64_t h, int64_t t) {
@@ -60,23 +65,35 @@ struct Inputs {
   ConstHeadRows q, k, v;
 };
 
-kernels::AttentionBlock block_at(const Inputs& in, int64_t b, int64_t h, int64_t t,
-                                 int64_t queries) {
+template <class S>
+kernels::AttentionBlock<S> block_at(const Inputs& in, int64_t b, int64_t h, int64_t t,
+                                    int64_t queries) {
   const AttentionShape& s = in.shape;
   const int64_t kv = h / (s.H / s.K);
-  kernels::AttentionBlock block;
+  kernels::AttentionBlock<S> block;
   block.queries = queries;
   block.position = s.S - s.T + t;
   block.D = s.D;
   block.scale = s.scale;
-  block.q = at(in.q, s.D, b, h, t);
-  block.k = at(in.k, s.D, b, kv, 0);
-  block.v = at(in.v, s.D, b, kv, 0);
+  block.q = at<S>(in.q, s.D, b, h, t);
+  block.k = at<S>(in.k, s.D, b, kv, 0);
+  block.v = at<S>(in.v, s.D, b, kv, 0);
   block.dropout = dropout_at(s, b, h, t);
   return block;
 }
 
+// Floats per worker in which 16-bit key and value gradients of a head are summed.
+int64_t sums_floats(const AttentionShape& s, Storage storage) {
+  return storage == Storage::kFp32 ? 0 : 2 * s.S * kernels::attention_padded(s.D);
+}
+
+int64_t worker_floats(const AttentionShape& s, Storage storage) {
+  return std::max(kernels::attention_forward_floats(s.D),
+                  kernels::attention_backward_floats(s.D) + sums_floats(s, storage));
+}
+
 // What the backward pass reads and writes, and its scratch.
+template <class S>
 struct Backward {
   const Context& context;
   Inputs in;
@@ -86,33 +103,66 @@ struct Backward {
   HeadRows dq, dk, dv;
   float* scratch;
 
+  float* space(int worker) const {
+    return scratch + worker * worker_floats(in.shape, kernels::kStorageOf<S>);
+  }
+
+  // Where query blocks add up the key (part 0) or value (part 1) gradients of a KV head: the rows
+  // themselves if they are fp32, else fp32 sums of the worker.
+  kernels::MutableRows<float> sums(const HeadRows& rows, int part, int64_t b, int64_t kv,
+                                   int worker) const {
+    const int64_t D = in.shape.D;
+    if constexpr (std::is_same_v<S, float>) {
+      return at<float>(rows, D, b, kv, 0);
+    } else {
+      float* after = space(worker) + kernels::attention_backward_floats(D);
+      return {after + part * in.shape.S * kernels::attention_padded(D),
+              kernels::attention_padded(D)};
+    }
+  }
+
   // The gradients that query block i of head h makes with the keys [key_begin, key_end).
   void run(int64_t b, int64_t h, int64_t i, int64_t key_begin, int64_t key_end, bool queries_wanted,
            bool keys_wanted, int worker) const {
     const AttentionShape& s = in.shape;
     const int64_t t = i * kQueryBlock, group = s.H / s.K;
-    kernels::AttentionBackward call;
-    call.block = block_at(in, b, h, t, std::min(kQueryBlock, s.T - t));
-    call.out = at(out, s.D, b, h, t);
-    call.dout = at(dout, s.D, b, h, t);
+    kernels::AttentionBackward<S> call;
+    call.block = block_at<S>(in, b, h, t, std::min(kQueryBlock, s.T - t));
+    call.out = at<S>(out, s.D, b, h, t);
+    call.dout = at<S>(dout, s.D, b, h, t);
     call.log_sum_exp = log_sum_exp + (b * s.H + h) * s.T + t;
     call.key_begin = key_begin;
     call.key_end = key_end;
-    if (queries_wanted) call.dq = at(dq, s.D, b, h, t);
+    if (queries_wanted) call.dq = at<S>(dq, s.D, b, h, t);
     if (keys_wanted) {
-      call.dk = at(dk, s.D, b, h / group, 0);
-      call.dv = at(dv, s.D, b, h / group, 0);
+      call.dk = sums(dk, 0, b, h / group, worker);
+      call.dv = sums(dv, 1, b, h / group, worker);
     }
     // Query blocks come in rising order, so the first to see the keys of its own block is the
     // diagonal one of the group's first head.
     call.fresh_from = h % group == 0 ? t : s.S;
-    context.kernels.attention.backward(call,
-                                       scratch + worker * kernels::attention_backward_floats(s.D));
+    context.kernels.of<S>().attention.backward(call, space(worker));
+  }
+
+  // Rounds the finished gradients of the keys [begin, end) of a KV head into place.
+  void store_keys(int64_t b, int64_t kv, int64_t begin, int64_t end, int worker) const {
+    if constexpr (!std::is_same_v<S, float>) {
+      const int64_t D = in.shape.D;
+      int part = 0;
+      for (const HeadRows* rows : {&dk, &dv}) {
+        const auto sum = sums(*rows, part++, b, kv, worker);
+        const auto row = at<S>(*rows, D, b, kv, 0);
+        for (int64_t key = begin; key < end; ++key)
+          context.kernels.of<S>().rows.narrow(D, sum.data + key * sum.stride,
+                                              row.data + key * row.stride);
+      }
+    }
   }
 };
 
 // One task per (sequence, KV head): dk and dv have one writer, which sees every query of the group.
-void backward_by_head(const Backward& pass) {
+template <class S>
+void backward_by_head(const Backward<S>& pass) {
   const AttentionShape& s = pass.in.shape;
   const int64_t group = s.H / s.K;
   pass.context.pool.parallel_for(s.B * s.K, [&](int64_t task, int worker) {
@@ -120,19 +170,23 @@ void backward_by_head(const Backward& pass) {
     for (int64_t h = kv * group; h < (kv + 1) * group; ++h)
       for (int64_t i = 0; i < blocks_of(s.T); ++i)
         pass.run(b, h, i, 0, s.S, true, true, worker);
+    pass.store_keys(b, kv, 0, s.S, worker);
   });
 }
 
 // One task per pair of key blocks for dk and dv, then one per pair of query blocks for dq.
-void backward_by_block(const Backward& pass) {
+template <class S>
+void backward_by_block(const Backward<S>& pass) {
   const AttentionShape& s = pass.in.shape;
   const int64_t group = s.H / s.K, blocks = blocks_of(s.T), pairs = pairs_of(blocks);
   pass.context.pool.parallel_for(s.B * s.K * pairs, [&](int64_t task, int worker) {
     const int64_t b = task / pairs / s.K, kv = task / pairs % s.K;
     for_pair(task % pairs, blocks, [&](int64_t keys) {
+      const int64_t begin = keys * kQueryBlock, end = begin + kQueryBlock;
       for (int64_t h = kv * group; h < (kv + 1) * group; ++h)
         for (int64_t i = keys; i < blocks; ++i)
-          pass.run(b, h, i, keys * kQueryBlock, (keys + 1) * kQueryBlock, false, true, worker);
+          pass.run(b, h, i, begin, end, false, true, worker);
+      pass.store_keys(b, kv, begin, std::min(end, s.S), worker);
     });
   });
   pass.context.pool.parallel_for(s.B * s.H * pairs, [&](int64_t task, int worker) {
@@ -149,6 +203,30 @@ Rows resolved(Rows rows, int64_t tokens) {
   return rows;
 }
 
+template <class S>
+void forward(const Context& context, const Inputs& in, const HeadRows& out, float* log_sum_exp,
+             float* scratch) {
+  const AttentionShape& s = in.shape;
+  const bool one_by_one = s.T < kFewQueries && s.dropout == 0;
+  const int64_t size = one_by_one ? 1 : kQueryBlock;
+  const int64_t blocks = (s.T + size - 1) / size, pairs = pairs_of(blocks);
+  const auto& kernels = context.kernels.of<S>().attention;
+  context.pool.parallel_for(s.B * s.H * pairs, [&](int64_t task, int worker) {
+    const int64_t b = task / pairs / s.H, h = task / pairs % s.H;
+    for_pair(task % pairs, blocks, [&](int64_t i) {
+      const int64_t t = i * size;
+      kernels::AttentionForward<S> call;
+      call.block = block_at<S>(in, b, h, t, std::min(size, s.T - t));
+      call.out = at<S>(out, s.D, b, h, t);
+      if (log_sum_exp != nullptr) call.log_sum_exp = log_sum_exp + (b * s.H + h) * s.T + t;
+      if (one_by_one)
+        kernels.forward_one(call);
+      else
+        kernels.forward(call, scratch + worker * worker_floats(s, kernels::kStorageOf<S>));
+    });
+  });
+}
+
 }  // namespace
 
 void attention_forward(const Context& context, const AttentionShape& shape, ConstHeadRows q,
@@ -156,26 +234,10 @@ void attention_forward(const Context& context, const AttentionShape& shape, Cons
                        float* scratch) {
   const ProfileScope scope(context.profile, "attention forward");
   check_shape(shape);
-  const AttentionShape& s = shape;
-  const Inputs in{s, resolved(q, s.T), resolved(k, s.S), resolved(v, s.S)};
-  out = resolved(out, s.T);
-  const bool one_by_one = s.T < kFewQueries && s.dropout == 0;
-  const int64_t size = one_by_one ? 1 : kQueryBlock;
-  const int64_t blocks = (s.T + size - 1) / size, pairs = pairs_of(blocks);
-  context.pool.parallel_for(s.B * s.H * pairs, [&](int64_t task, int worker) {
-    const int64_t b = task / pairs / s.H, h = task / pairs % s.H;
-    for_pair(task % pairs, blocks, [&](int64_t i) {
-      const int64_t t = i * size;
-      kernels::AttentionForward call;
-      call.block = block_at(in, b, h, t, std::min(size, s.T - t));
-      call.out = at(out, s.D, b, h, t);
-      if (log_sum_exp != nullptr) call.log_sum_exp = log_sum_exp + (b * s.H + h) * s.T + t;
-      if (one_by_one)
-        context.kernels.attention.forward_one(call);
-      else
-        context.kernels.attention.forward(
-            call, scratch + worker * kernels::attention_forward_floats(s.D));
-    });
+  const Inputs in{shape, resolved(q, shape.T), resolved(k, shape.S), resolved(v, shape.S)};
+  with_storage(q.data.storage(), [&](auto tag) {
+    using S = typename decltype(tag)::Type;
+    forward<S>(context, in, resolved(out, shape.T), log_sum_exp, scratch);
   });
 }
 
@@ -187,25 +249,26 @@ void attention_backward(const Context& context, const AttentionShape& shape, Con
   check_shape(shape);
   CHECK_EQ(shape.S, shape.T);
   const int64_t T = shape.T;
-  const Backward pass{context,
-                      {shape, resolved(q, T), resolved(k, T), resolved(v, T)},
-                      resolved(out, T),
-                      log_sum_exp,
-                      resolved(dout, T),
-                      resolved(dq, T),
-                      resolved(dk, T),
-                      resolved(dv, T),
-                      scratch};
-  if (shape.B * shape.K < kFewPairs && T > kQueryBlock)
-    backward_by_block(pass);
-  else
-    backward_by_head(pass);
+  with_storage(q.data.storage(), [&](auto tag) {
+    const Backward<typename decltype(tag)::Type> pass{
+        context,
+        {shape, resolved(q, T), resolved(k, T), resolved(v, T)},
+        resolved(out, T),
+        log_sum_exp,
+        resolved(dout, T),
+        resolved(dq, T),
+        resolved(dk, T),
+        resolved(dv, T),
+        scratch};
+    if (shape.B * shape.K < kFewPairs && T > kQueryBlock)
+      backward_by_block(pass);
+    else
+      backward_by_head(pass);
+  });
 }
 
-size_t attention_scratch(const Context& context, const AttentionShape& shape) {
-  const int64_t floats = std::max(kernels::attention_forward_floats(shape.D),
-                                  kernels::attention_backward_floats(shape.D));
-  return static_cast<size_t>(context.pool.size() * floats);
+size_t attention_scratch(const Context& context, const AttentionShape& shape, Storage storage) {
+  return static_cast<size_t>(context.pool.size() * worker_floats(shape, storage));
 }
 
 }  // namespace cllm::ops

@@ -3,6 +3,7 @@
 // al., FlashAttention, 2022). Threads over (sequence, head, pair of query blocks) forward and over
 // (sequence, KV head) backward, or over pairs of blocks where those are too few: the cut depends on
 // the shape only and dK and dV have one writer each, so bits do not depend on threads.
+// All rows of a call are of one element type. No mask is kept either: a tile compares positions.
 #pragma once
 
 #include <cstddef>
@@ -10,6 +11,7 @@
 
 #include "ops/context.h"
 #include "ops/elementwise.h"
+#include "ops/values.h"
 
 namespace cllm::ops {
 
@@ -30,12 +32,12 @@ struct AttentionShape {
 // + h * D + d] with `tokens` = T or S; a batch_stride other than 0 (KV cache) takes the place of
 // tokens * row_stride.
 struct HeadRows {
-  float* data = nullptr;
-  int64_t row_stride = 0;    // floats between tokens
-  int64_t batch_stride = 0;  // floats between sequences
+  Values data;
+  int64_t row_stride = 0;    // elements between tokens
+  int64_t batch_stride = 0;  // elements between sequences
 };
 struct ConstHeadRows {
-  const float* data = nullptr;
+  ConstValues data;
   int64_t row_stride = 0;
   int64_t batch_stride = 0;
 };
@@ -53,6 +55,7 @@ void attention_backward(const Context& context, const AttentionShape& shape, Con
                         HeadRows dv, float* scratch);
 
 // Floats of scratch for both passes, for the context's thread count.
-size_t attention_scratch(const Context& context, const AttentionShape& shape);
+size_t attention_scratch(const Context& context, const AttentionShape& shape,
+                         Storage storage = Storage::kFp32);
 
 }  // namespace cllm::ops

@@ -8,19 +8,23 @@
 namespace cllm::ops {
 
 void cross_entropy(const Context& context, int64_t N, int64_t V, float softcap,
-                   const int32_t* targets, float gradient_scale, float* logits, float* losses) {
+                   const int32_t* targets, float gradient_scale, Values logits, float* losses) {
   const ProfileScope scope(context.profile, "cross entropy");
-  context.pool.parallel_for(N, [&](int64_t n, int) {
-    const int32_t target = targets[n];
-    CHECK_MSG(target >= -1 && target < V, "targets[{}]={} V={}", n, target, V);
-    float* row = logits + n * V;
-    if (target >= 0) {
-      const kernels::CrossEntropyRow call = {V, target, softcap, gradient_scale};
-      losses[n] = context.kernels.rows.cross_entropy(&call, row);
-      return;
-    }
-    losses[n] = 0;
-    if (gradient_scale != 0) std::memset(row, 0, static_cast<size_t>(V) * sizeof(float));
+  with_storage(logits.storage(), [&](auto tag) {
+    using S = typename decltype(tag)::Type;
+    S* first_row = logits.as<S>();
+    context.pool.parallel_for(N, [&](int64_t n, int) {
+      const int32_t target = targets[n];
+      CHECK_MSG(target >= -1 && target < V, "targets[{}]={} V={}", n, target, V);
+      S* row = first_row + n * V;
+      if (target >= 0) {
+        const kernels::CrossEntropyRow call = {V, target, softcap, gradient_scale};
+        losses[n] = context.kernels.of<S>().rows.cross_entropy(&call, row);
+        return;
+      }
+      losses[n] = 0;
+      if (gradient_scale != 0) std::memset(row, 0, static_cast<size_t>(V) * sizeof(S));
+    });
   });
 }
 
@@ -31,10 +35,14 @@ double sum_losses(int64_t N, const float* losses) {
   return sum;
 }
 
-void softcap(const Context& context, int64_t N, int64_t V, float cap, float* logits) {
+void softcap(const Context& context, int64_t N, int64_t V, float cap, Values logits) {
   CHECK_MSG(cap > 0, "cap={}", cap);
-  for_each_chunk(context, N * V, [&](int64_t begin, int64_t n) {
-    context.kernels.rows.softcap(n, cap, logits + begin);
+  with_storage(logits.storage(), [&](auto tag) {
+    using S = typename decltype(tag)::Type;
+    S* in = logits.as<S>();
+    for_each_chunk(context, N * V, [&](int64_t begin, int64_t n) {
+      context.kernels.of<S>().rows.softcap(n, cap, in + begin);
+    });
   });
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "ops/context.h"
+#include "ops/values.h"
 
 namespace cllm::ops {
 
@@ -13,12 +14,12 @@ namespace cllm::ops {
 // where ignored); the trainer passes 1 / (number of counted targets of the optimizer step). If it
 // is 0, logits are left as they were. A target outside [-1, V) is a CHECK.
 void cross_entropy(const Context& context, int64_t N, int64_t V, float softcap,
-                   const int32_t* targets, float gradient_scale, float* logits, float* losses);
+                   const int32_t* targets, float gradient_scale, Values logits, float* losses);
 
 // Sum of losses in double, in row order. A non-finite loss gives a non-finite sum.
 double sum_losses(int64_t N, const float* losses);
 
 // logits [N, V] in place: softcap * tanh(logit / softcap); for inference.
-void softcap(const Context& context, int64_t N, int64_t V, float cap, float* logits);
+void softcap(const Context& context, int64_t N, int64_t V, float cap, Values logits);
 
 }  // namespace cllm::ops

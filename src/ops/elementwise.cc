@@ -18,35 +18,45 @@ int64_t rows_per_task(int64_t F) {
 
 }  // namespace
 
-void fill_zero(const Context& context, int64_t count, float* out) {
+void fill_zero(const Context& context, int64_t count, Values out) {
   const ProfileScope scope(context.profile, "fill zero");
+  const auto bytes = static_cast<size_t>(kernels::storage_bytes(out.storage()));
   for_each_chunk(context, count, [&](int64_t begin, int64_t n) {
-    std::memset(out + begin, 0, static_cast<size_t>(n) * sizeof(float));
+    std::memset((out + begin).data(), 0, static_cast<size_t>(n) * bytes);
   });
 }
 
-void add(const Context& context, int64_t count, const float* a, const float* b, float* out) {
+void add(const Context& context, int64_t count, ConstValues a, ConstValues b, Values out) {
   const ProfileScope scope(context.profile, "add");
-  for_each_chunk(context, count, [&](int64_t begin, int64_t n) {
-    context.kernels.rows.add(n, a + begin, b + begin, out + begin);
+  with_storage(out.storage(), [&](auto tag) {
+    using S = typename decltype(tag)::Type;
+    const S *left = a.as<S>(), *right = b.as<S>();
+    S* sum = out.as<S>();
+    for_each_chunk(context, count, [&](int64_t begin, int64_t n) {
+      context.kernels.of<S>().rows.add(n, left + begin, right + begin, sum + begin);
+    });
   });
 }
 
 void accumulate(const Context& context, int64_t count, const float* x, float* out) {
   const ProfileScope scope(context.profile, "accumulate");
   for_each_chunk(context, count, [&](int64_t begin, int64_t n) {
-    context.kernels.rows.accumulate(n, x + begin, out + begin);
+    context.kernels.fp32.rows.accumulate(n, x + begin, out + begin);
   });
 }
 
-void column_sum(const Context& context, int64_t N, int64_t C, const float* x, int64_t stride,
+void column_sum(const Context& context, int64_t N, int64_t C, ConstValues x, int64_t stride,
                 float* out, float* scratch) {
   const ProfileScope scope(context.profile, "column sum");
   const RowBlocks cut(N);
-  context.pool.parallel_for(cut.blocks, [&](int64_t block, int) {
-    const int64_t begin = cut.begin(block);
-    context.kernels.rows.sum_rows(cut.end(block) - begin, C, x + begin * stride, stride,
-                                  scratch + block * C);
+  with_storage(x.storage(), [&](auto tag) {
+    using S = typename decltype(tag)::Type;
+    const S* in = x.as<S>();
+    context.pool.parallel_for(cut.blocks, [&](int64_t block, int) {
+      const int64_t begin = cut.begin(block);
+      context.kernels.of<S>().rows.sum_rows(cut.end(block) - begin, C, in + begin * stride, stride,
+                                            scratch + block * C);
+    });
   });
   add_partial_rows(context, cut.blocks, C, scratch, C, out);
 }
@@ -55,37 +65,66 @@ int64_t column_sum_scratch(int64_t N, int64_t C) {
   return most_row_blocks(N) * C;
 }
 
-void dropout(const Context& context, int64_t count, float p, DropoutKey key, const float* x,
-             float* out) {
+void dropout(const Context& context, int64_t count, float p, DropoutKey key, ConstValues x,
+             Values out) {
   const ProfileScope scope(context.profile, "dropout");
   const DropoutMask mask = dropout_mask(p, key);
-  for_each_chunk(context, count, [&](int64_t begin, int64_t n) {
-    context.kernels.rows.dropout(&mask.stream, begin, n, mask.threshold, mask.scale, x + begin,
-                                 out + begin);
+  with_storage(x.storage(), [&](auto tag) {
+    using S = typename decltype(tag)::Type;
+    const S* in = x.as<S>();
+    S* kept = out.as<S>();
+    for_each_chunk(context, count, [&](int64_t begin, int64_t n) {
+      context.kernels.of<S>().rows.dropout(&mask.stream, begin, n, mask.threshold, mask.scale,
+                                           in + begin, kept + begin);
+    });
   });
 }
 
-void swiglu_forward(const Context& context, int64_t N, int64_t F, const float* gate_up, float* y) {
+void activate(const Context& context, int64_t count, kernels::Activation activation, ConstValues x,
+              Values y) {
+  const ProfileScope scope(context.profile, "activation");
+  with_storage(x.storage(), [&](auto tag) {
+    using S = typename decltype(tag)::Type;
+    const S* in = x.as<S>();
+    S* out = y.as<S>();
+    for_each_chunk(context, count, [&](int64_t begin, int64_t n) {
+      context.kernels.of<S>().rows.activate(activation, n, in + begin, out + begin);
+    });
+  });
+}
+
+void swiglu_forward(const Context& context, int64_t N, int64_t F, ConstValues gate_up, Values y) {
   const ProfileScope scope(context.profile, "swiglu forward");
   const int64_t rows = rows_per_task(F);
-  context.pool.parallel_for((N + rows - 1) / rows, [&](int64_t task, int) {
-    for (int64_t n = task * rows; n < std::min(N, (task + 1) * rows); ++n) {
-      const float* gate = gate_up + n * 2 * F;
-      context.kernels.rows.swiglu(F, gate, gate + F, y + n * F);
-    }
+  with_storage(y.storage(), [&](auto tag) {
+    using S = typename decltype(tag)::Type;
+    const S* in = gate_up.as<S>();
+    S* out = y.as<S>();
+    context.pool.parallel_for((N + rows - 1) / rows, [&](int64_t task, int) {
+      for (int64_t n = task * rows; n < std::min(N, (task + 1) * rows); ++n) {
+        const S* gate = in + n * 2 * F;
+        context.kernels.of<S>().rows.swiglu(F, gate, gate + F, out + n * F);
+      }
+    });
   });
 }
 
-void swiglu_backward(const Context& context, int64_t N, int64_t F, const float* gate_up,
-                     const float* dy, float* dgate_up) {
+void swiglu_backward(const Context& context, int64_t N, int64_t F, ConstValues gate_up,
+                     ConstValues dy, Values dgate_up) {
   const ProfileScope scope(context.profile, "swiglu backward");
   const int64_t rows = rows_per_task(F);
-  context.pool.parallel_for((N + rows - 1) / rows, [&](int64_t task, int) {
-    for (int64_t n = task * rows; n < std::min(N, (task + 1) * rows); ++n) {
-      const float* gate = gate_up + n * 2 * F;
-      float* dgate = dgate_up + n * 2 * F;
-      context.kernels.rows.swiglu_backward(F, gate, gate + F, dy + n * F, dgate, dgate + F);
-    }
+  with_storage(dy.storage(), [&](auto tag) {
+    using S = typename decltype(tag)::Type;
+    const S *in = gate_up.as<S>(), *dout = dy.as<S>();
+    S* din = dgate_up.as<S>();
+    context.pool.parallel_for((N + rows - 1) / rows, [&](int64_t task, int) {
+      for (int64_t n = task * rows; n < std::min(N, (task + 1) * rows); ++n) {
+        const S* gate = in + n * 2 * F;
+        S* dgate = din + n * 2 * F;
+        context.kernels.of<S>().rows.swiglu_backward(F, gate, gate + F, dout + n * F, dgate,
+                                                     dgate + F);
+      }
+    });
   });
 }
 

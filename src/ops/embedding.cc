@@ -1,7 +1,6 @@
 #include "ops/embedding.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "base/check.h"
 #include "ops/row_blocks.h"
@@ -25,8 +24,9 @@ int64_t row_of(uint64_t key) {
 }
 
 // Adds the rows of every token whose first sorted place lies in [begin, end).
-void scatter(const kernels::RowKernels& kernels, const uint64_t* keys, int64_t N, int64_t begin,
-             int64_t end, int64_t C, int64_t columns, const float* dx, float* dtoken_table) {
+template <class S>
+void scatter(const kernels::RowKernels<S>& kernels, const uint64_t* keys, int64_t N, int64_t begin,
+             int64_t end, int64_t C, int64_t columns, const S* dx, float* dtoken_table) {
   int64_t place = begin;
   while (place > 0 && place < N && token_of(keys[place]) == token_of(keys[place - 1]))
     ++place;  // these belong to the task of the token's first place
@@ -39,11 +39,12 @@ void scatter(const kernels::RowKernels& kernels, const uint64_t* keys, int64_t N
 }
 
 // dposition_table [T, C] += , each position by one task, its sequences in order.
-void add_by_position(const Context& context, int64_t N, int64_t T, int64_t C, const float* dx,
+template <class S>
+void add_by_position(const Context& context, int64_t N, int64_t T, int64_t C, const S* dx,
                      float* dposition_table) {
   context.pool.parallel_for(std::min(N, T), [&](int64_t t, int) {
     for (int64_t n = t; n < N; n += T)
-      context.kernels.rows.accumulate(C, dx + n * C, dposition_table + t * C);
+      context.kernels.of<S>().rows.accumulate(C, dx + n * C, dposition_table + t * C);
   });
 }
 
@@ -51,24 +52,25 @@ void add_by_position(const Context& context, int64_t N, int64_t T, int64_t C, co
 
 void embedding_forward(const Context& context, int64_t N, int64_t T, int64_t C,
                        const int32_t* tokens, const float* token_table, const float* position_table,
-                       float* x) {
+                       Values x) {
   const ProfileScope scope(context.profile, "embedding forward");
   CHECK_MSG(T >= 1, "T={}", T);
   const RowBlocks cut(N);
-  context.pool.parallel_for(cut.blocks, [&](int64_t block, int) {
-    for (int64_t n = cut.begin(block); n < cut.end(block); ++n) {
-      CHECK_MSG(tokens[n] >= 0, "tokens[{}]={}", n, tokens[n]);
-      const float* row = token_table + tokens[n] * C;
-      if (position_table != nullptr)
-        context.kernels.rows.add(C, row, position_table + n % T * C, x + n * C);
-      else
-        std::memcpy(x + n * C, row, static_cast<size_t>(C) * sizeof(float));
-    }
+  with_storage(x.storage(), [&](auto tag) {
+    using S = typename decltype(tag)::Type;
+    S* out = x.as<S>();
+    context.pool.parallel_for(cut.blocks, [&](int64_t block, int) {
+      for (int64_t n = cut.begin(block); n < cut.end(block); ++n) {
+        CHECK_MSG(tokens[n] >= 0, "tokens[{}]={}", n, tokens[n]);
+        const float* position = position_table == nullptr ? nullptr : position_table + n % T * C;
+        context.kernels.of<S>().rows.embed(C, token_table + tokens[n] * C, position, out + n * C);
+      }
+    });
   });
 }
 
 void embedding_backward(const Context& context, int64_t N, int64_t T, int64_t C,
-                        const int32_t* tokens, const float* dx, float* dtoken_table,
+                        const int32_t* tokens, ConstValues dx, float* dtoken_table,
                         float* dposition_table, void* scratch) {
   const ProfileScope scope(context.profile, "embedding backward");
   CHECK_MSG(T >= 1 && N >> 32 == 0, "T={} N={}", T, N);
@@ -78,13 +80,17 @@ void embedding_backward(const Context& context, int64_t N, int64_t T, int64_t C,
   std::sort(keys, keys + N);  // the row in the low half makes it stable; allocates nothing
   const int64_t groups = (N + kSortedRows - 1) / kSortedRows;
   const int64_t column_groups = (C + kColumns - 1) / kColumns;
-  context.pool.parallel_for(groups * column_groups, [&](int64_t task, int) {
-    const int64_t begin = task / column_groups * kSortedRows;
-    const int64_t column = task % column_groups * kColumns;
-    scatter(context.kernels.rows, keys, N, begin, std::min(N, begin + kSortedRows), C,
-            std::min(kColumns, C - column), dx + column, dtoken_table + column);
+  with_storage(dx.storage(), [&](auto tag) {
+    using S = typename decltype(tag)::Type;
+    const S* rows = dx.as<S>();
+    context.pool.parallel_for(groups * column_groups, [&](int64_t task, int) {
+      const int64_t begin = task / column_groups * kSortedRows;
+      const int64_t column = task % column_groups * kColumns;
+      scatter(context.kernels.of<S>().rows, keys, N, begin, std::min(N, begin + kSortedRows), C,
+              std::min(kColumns, C - column), rows + column, dtoken_table + column);
+    });
+    if (dposition_table != nullptr) add_by_position(context, N, T, C, rows, dposition_table);
   });
-  if (dposition_table != nullptr) add_by_position(context, N, T, C, dx, dposition_table);
 }
 
 size_t embedding_scratch(int64_t N) {

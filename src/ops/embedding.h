@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "ops/context.h"
+#include "ops/values.h"
 
 namespace cllm::ops {
 
@@ -12,14 +13,14 @@ namespace cllm::ops {
 // = B*T.
 void embedding_forward(const Context& context, int64_t N, int64_t T, int64_t C,
                        const int32_t* tokens, const float* token_table, const float* position_table,
-                       float* x);
+                       Values x);
 
 // dtoken_table [V, C] += the rows of dx [N, C] by token; dposition_table [>=T, C] += by position
 // (may be null). Tokens are sorted (stable), each distinct token's rows are summed in row order by
 // one task: no atomics, bits independent of threads. scratch: embedding_scratch(N) bytes, 8-byte
 // aligned.
 void embedding_backward(const Context& context, int64_t N, int64_t T, int64_t C,
-                        const int32_t* tokens, const float* dx, float* dtoken_table,
+                        const int32_t* tokens, ConstValues dx, float* dtoken_table,
                         float* dposition_table, void* scratch);
 
 size_t embedding_scratch(int64_t N);

@@ -7,6 +7,7 @@
 #include <span>
 
 #include "ops/context.h"
+#include "ops/values.h"
 
 namespace cllm::ops {
 
@@ -18,7 +19,7 @@ void rotary_tables(int64_t T, std::span<const double> frequencies, float* cosine
 // has position first_position + n % T. direction +1 forward, -1 backward (the inverse turn is the
 // transpose). stride: row stride of x.
 void rotary(const Context& context, int64_t N, int64_t T, int64_t heads, int64_t D,
-            int64_t first_position, const float* cosine, const float* sine, int direction, float* x,
+            int64_t first_position, const float* cosine, const float* sine, int direction, Values x,
             int64_t stride);
 
 }  // namespace cllm::ops

@@ -10,7 +10,7 @@ constexpr int64_t kColumns = 64;  // four cache lines: no two tasks write the sa
 void add_partial_rows(const Context& context, int64_t blocks, int64_t C, float* partial,
                       int64_t stride, float* out) {
   if (blocks == 0) return;
-  const auto& kernels = context.kernels.rows;
+  const auto& kernels = context.kernels.fp32.rows;
   context.pool.parallel_for((C + kColumns - 1) / kColumns, [&](int64_t task, int) {
     const int64_t begin = task * kColumns, count = std::min(kColumns, C - begin);
     float* sum = partial + begin;

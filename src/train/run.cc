@@ -62,8 +62,26 @@ void complete_settings(RunSettings& settings, const Corpus& corpus, Log& log) {
   settings.model.context_length = usable;
 }
 
+// What a precision costs here if this CPU does not multiply in it.
+void warn_of_slow_precision(const RunSettings& settings, const Engine& engine, Log& log) {
+  const ops::Storage storage = settings.precision.storage();
+  if (storage == ops::Storage::kFp32 ||
+      ops::compute_for(engine.context(), storage) == ops::Compute::kBf16)
+    return;
+  if (storage == ops::Storage::kBf16)
+    log.warn(
+        fmt::format("{} kernels do not multiply bf16: activations are stored in it (half the "
+                    "memory), products run in fp32 at its speed or a little below",
+                    engine.context().kernels.name));
+  else
+    log.warn(
+        "no CPU that cllm knows multiplies fp16: activations are stored in it (half the memory), "
+        "products run in fp32 at its speed or a little below; bf16 needs no loss scale");
+}
+
 void announce(const RunSettings& settings, const Corpus& corpus, const Transformer& model,
               const MemoryPlan& memory, const Engine& engine, Log& log) {
+  warn_of_slow_precision(settings, engine, log);
   log.info(engine.description());
   log.info(fmt::format("{} tokens to learn from, {} held out; {} vocabulary of {}",
                        format_count(static_cast<double>(corpus.train.size())),
@@ -237,8 +255,9 @@ RunResult resume_run(RunSettings settings, const RunFolder& folder, const Engine
 }
 
 bool may_change_on_resume(std::string_view key) {
-  constexpr std::string_view kKeys[] = {"train.steps", "train.threads", "train.clip_norm",
-                                        "train.log_every", "precision.loss_scale"};
+  constexpr std::string_view kKeys[] = {"train.steps",     "train.threads",
+                                        "train.clip_norm", "train.log_every",
+                                        "train.recompute", "precision.loss_scale"};
   constexpr std::string_view kSections[] = {"optimizer.",  "schedule.", "evaluation.",
                                             "checkpoint.", "sample.",   "sampling."};
   if (key == "optimizer.kind") return false;  // the moments of one mean nothing to the other

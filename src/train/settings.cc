@@ -14,6 +14,9 @@ constexpr EnumName<OptimizerSettings::Kind> kOptimizerNames[] = {
     {OptimizerSettings::Kind::kAdamw, "adamw"},
     {OptimizerSettings::Kind::kSgd, "sgd"},
     {OptimizerSettings::Kind::kMuon, "muon"}};
+constexpr EnumName<nn::Recompute> kRecomputeNames[] = {{nn::Recompute::kNone, "none"},
+                                                       {nn::Recompute::kCheap, "cheap"},
+                                                       {nn::Recompute::kBlock, "block"}};
 constexpr EnumName<PrecisionSettings::Mode> kPrecisionNames[] = {
     {PrecisionSettings::Mode::kFp32, "fp32"},
     {PrecisionSettings::Mode::kBf16, "bf16"},
@@ -59,6 +62,9 @@ void TrainSettings::list(FieldList& fields) {
              {.help = "batches whose gradients are averaged before the optimizer steps",
               .minimum = 1,
               .maximum = 1 << 20});
+  fields.add(
+      "recompute", recompute, kRecomputeNames,
+      {.help = "what the backward computes again instead of keeping: less memory, more time"});
   fields.add("clip_norm", clip_norm,
              {.help = "largest norm of all gradients together; 0 = no clipping, which without "
                       "accumulation saves the memory of the gradients",
@@ -135,6 +141,18 @@ void PrecisionSettings::list(FieldList& fields) {
               .minimum = 1,
               .maximum = optim::kLargestLossScale,
               .zero_word = "dynamic"});
+}
+
+ops::Storage PrecisionSettings::storage() const {
+  switch (mode) {
+    case Mode::kBf16:
+      return ops::Storage::kBf16;
+    case Mode::kFp16:
+      return ops::Storage::kFp16;
+    case Mode::kFp32:
+      break;
+  }
+  return ops::Storage::kFp32;
 }
 
 void ScheduleSettings::list(FieldList& fields) {

@@ -34,6 +34,7 @@ struct TrainSettings {
   int64_t steps = 1000;
   int64_t batch_size = 32;
   int64_t gradient_accumulation_steps = 1;
+  nn::Recompute recompute = nn::Recompute::kNone;
   double clip_norm = 1.0;
   double ema_decay = 0;  // 0: no average of the weights
   int64_t seed = 1337;
@@ -66,6 +67,7 @@ struct PrecisionSettings {
   enum class Mode { kFp32, kBf16, kFp16 };
   Mode mode = Mode::kFp32;
   double loss_scale = 0;  // of fp16; 0: dynamic
+  ops::Storage storage() const;
   void list(FieldList& fields);
 };
 

@@ -14,7 +14,12 @@ namespace {
 
 nn::PlanShape training_shape(const Transformer& model, const RunSettings& settings) {
   const int64_t T = model.config().context_length;
-  return {.B = settings.train.batch_size, .T = T, .S = T, .training = true};
+  return {.B = settings.train.batch_size,
+          .T = T,
+          .S = T,
+          .training = true,
+          .storage = settings.precision.storage(),
+          .recompute = settings.train.recompute};
 }
 
 int64_t bytes_of(int64_t floats) {
@@ -52,6 +57,7 @@ Evaluation evaluate(Session& session, const float* weights, const EvalWindows& w
   std::vector<int32_t> tokens(static_cast<size_t>(B * T)), targets(static_cast<size_t>(B * T));
   Evaluation result;
   double sum = 0;
+  const HeldWeights held(session, weights);
   for (int64_t i = 0; i < batches; ++i) {
     result.tokens += windows.batch(i * windows.batches() / batches, tokens.data(), targets.data());
     sum += session.evaluate({tokens.data(), targets.data(), B, T}, weights);
@@ -110,6 +116,7 @@ double Trainer::accumulate_gradients() {
   const auto scale =
       static_cast<float>(state_.loss_scale.scale / static_cast<double>(tokens_per_step()));
   double sum = 0;
+  const HeldWeights held(session_, weights_.data());
   for (int64_t micro = 0; micro < settings_.train.gradient_accumulation_steps; ++micro) {
     const MicroBatch next = next_batch();
     sum += session_.forward_backward(next.batch, weights_.data(), scale, next.dropout,

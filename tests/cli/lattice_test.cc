@@ -137,6 +137,25 @@ TEST_F(Lattice, MistakesAreOneLine) {
   refused({"generate", "uniform", "--rows", "1000000000"}, "", 5, "GiB");
 }
 
+TEST_F(Lattice, LackOfMemoryIsOneLine) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "sanitizers need more address space than this test leaves";
+#endif
+  // 54 MB of numbers, in an address space in which they do not fit once they are integers.
+  std::string row = "[";
+  for (int i = 0; i < 300; ++i)
+    row += std::string(600, '9') + " ";
+  std::string text = "[";
+  for (int i = 0; i < 300; ++i)
+    text += row + "]";
+  write_file(in_folder("basis"), text + "]");
+  for (const char* kibibytes : {"70000", "95000", "105000"}) {
+    const ProgramResult result =
+        shell(std::string("ulimit -v ") + kibibytes + "; cllm lattice verify basis");
+    expect_error(result, 5, "out of memory");
+  }
+}
+
 TEST_F(Lattice, ControlCEndsASearch) {
   write_file(
       in_folder("basis"),

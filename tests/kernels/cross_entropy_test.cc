@@ -1,5 +1,5 @@
-// Cross-entropy of one row: every table, sizes around its vector width, targets at both ends, with
-// and without the soft cap; precision when the model is sure; large vocabularies.
+// Cross-entropy of one row: every table and storage, sizes around the vector width, targets at both
+// ends, with and without the soft cap; precision when the model is sure; large vocabularies.
 #include "reference/cross_entropy.h"
 
 #include <gtest/gtest.h>
@@ -7,9 +7,14 @@
 #include <cmath>
 
 #include "testing_bounds.h"
+#include "testing_storage.h"
 
 namespace cllm::testing {
 namespace {
+
+template <class S>
+class CrossEntropyRows : public ::testing::Test {};
+TYPED_TEST_SUITE(CrossEntropyRows, Storages);
 
 struct Truth {
   double loss;
@@ -35,7 +40,9 @@ double relative_bound(const kernels::Table& table, const std::vector<float>& log
   return 2 * (sum_bound(table) + (16 + 2 * range + 16 / slope) * kUnit);
 }
 
-TEST(CrossEntropyKernel, LossAndGradientMatchTheReference) {
+// The loss is fp32 whatever the storage, and a soft cap is not rounded to it on the way.
+TYPED_TEST(CrossEntropyRows, LossAndGradientMatchTheReference) {
+  using S = TypeParam;
   for_each_table([](const kernels::Table& table) {
     for (const int64_t n : lengths_for(table)) {
       for (const double cap : {0.0, 5.0}) {
@@ -43,20 +50,20 @@ TEST(CrossEntropyKernel, LossAndGradientMatchTheReference) {
           if (n == 0 || n > 600) continue;
           SCOPED_TRACE("n=" + std::to_string(n) + " target=" + std::to_string(target) +
                        " cap=" + std::to_string(cap));
-          const auto logits = random_vector(static_cast<size_t>(n), 1, 3);
+          const auto logits = random_stored<S>(static_cast<size_t>(n), 1, 3);
           const Truth truth = truth_of(logits, target, cap, 0.375);
           const double bound = relative_bound(table, logits, cap);
           kernels::CrossEntropyRow row = {n, target, static_cast<float>(cap), 0.0f};
-          GuardedSpan out(logits, static_cast<size_t>(n % 3));
-          const float only_loss = table.rows.cross_entropy(&row, out.data());
+          StorageSpan<S> out(logits, static_cast<size_t>(n % 3));
+          const float only_loss = table.of<S>().rows.cross_entropy(&row, out.data());
           EXPECT_TRUE(same_bits(out.values(), logits)) << "no gradient wanted, none written";
           row.gradient_scale = 0.375f;
-          const float loss = table.rows.cross_entropy(&row, out.data());
+          const float loss = table.of<S>().rows.cross_entropy(&row, out.data());
           EXPECT_EQ(loss, only_loss);
           EXPECT_TRUE(
               all_close(std::vector<float>{loss}, std::vector<double>{truth.loss}, 0, bound));
           // The complex step itself is exact to about 1e-15 of the largest term.
-          EXPECT_TRUE(all_close(out.values(), truth.gradient, 1e-14, bound));
+          EXPECT_TRUE(stored_close<S>(out.values(), truth.gradient, 1e-14, bound));
           EXPECT_TRUE(out.intact());
         }
       }
@@ -77,7 +84,7 @@ TEST(CrossEntropyKernel, TinyLossesKeepTheirDigits) {
         if (i != 123) others += std::exp(static_cast<double>(logits[i]) - margin);
       const kernels::CrossEntropyRow row = {300, 123, 0.0f, 1.0f};
       const double bound = relative_bound(table, logits, 0);
-      const float loss = table.rows.cross_entropy(&row, logits.data());
+      const float loss = table.of<float>().rows.cross_entropy(&row, logits.data());
       EXPECT_NEAR(loss / std::log1p(others), 1, bound);
       EXPECT_NEAR(-logits[123] / (others / (1 + others)), 1, bound);
     }
@@ -91,7 +98,7 @@ TEST(CrossEntropyKernel, LargeVocabulary) {
   for_each_table([&](const kernels::Table& table) {
     auto out = logits;
     const kernels::CrossEntropyRow row = {50257, 40000, 0.0f, 1.0f};
-    const float loss = table.rows.cross_entropy(&row, out.data());
+    const float loss = table.of<float>().rows.cross_entropy(&row, out.data());
     EXPECT_TRUE(all_close(std::vector<float>{loss}, std::vector<double>{expected}, 0,
                           relative_bound(table, logits, 0)));
     double sum = 0;
@@ -105,11 +112,11 @@ TEST(CrossEntropyKernel, ExtremeLogits) {
   for_each_table([](const kernels::Table& table) {
     std::vector<float> logits = {1e30f, -1e30f, 0.0f, 1e30f, -3e38f};
     kernels::CrossEntropyRow row = {5, 0, 0.0f, 1.0f};
-    EXPECT_NEAR(table.rows.cross_entropy(&row, logits.data()), std::log(2.0), 1e-6);
+    EXPECT_NEAR(table.of<float>().rows.cross_entropy(&row, logits.data()), std::log(2.0), 1e-6);
     EXPECT_TRUE(all_close(logits, std::vector<double>{-0.5, 0, 0, 0.5, 0}, 1e-6, 0));
     logits = {100.0f, 0.0f, -std::numeric_limits<float>::infinity()};
     row = {3, 1, 0.0f, 1.0f};
-    EXPECT_EQ(table.rows.cross_entropy(&row, logits.data()), 100.0f);
+    EXPECT_EQ(table.of<float>().rows.cross_entropy(&row, logits.data()), 100.0f);
     EXPECT_TRUE(all_close(logits, std::vector<double>{1, -1, 0}, 1e-6, 0));
   });
 }
@@ -125,7 +132,7 @@ TEST(CrossEntropyKernel, ANonFiniteLogitShowsInTheLoss) {
             auto logits = random_vector(static_cast<size_t>(n), 4);
             logits[static_cast<size_t>(place)] = bad;
             const kernels::CrossEntropyRow row = {n, n / 2, cap, 1.0f};
-            EXPECT_FALSE(std::isfinite(table.rows.cross_entropy(&row, logits.data())));
+            EXPECT_FALSE(std::isfinite(table.of<float>().rows.cross_entropy(&row, logits.data())));
           }
         }
       }

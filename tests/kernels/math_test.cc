@@ -21,7 +21,7 @@ TEST(Math, TanhIsRelativelyExact) {
     expected.push_back(std::tanh(static_cast<double>(v)));
   for_each_table([&](const kernels::Table& table) {
     std::vector<float> y = x;
-    table.rows.softcap(static_cast<int64_t>(y.size()), 1.0f, y.data());
+    table.of<float>().rows.softcap(static_cast<int64_t>(y.size()), 1.0f, y.data());
     EXPECT_TRUE(all_close(y, expected, 0, 4 * kUnit));
     double worst = 0;
     for (size_t i = 0; i < y.size(); ++i)
@@ -34,7 +34,7 @@ TEST(Math, TanhOfSpecialValues) {
   const float infinity = std::numeric_limits<float>::infinity();
   for_each_table([&](const kernels::Table& table) {
     std::vector<float> y = {0.0f, infinity, -infinity, std::numeric_limits<float>::quiet_NaN()};
-    table.rows.softcap(4, 1.0f, y.data());
+    table.of<float>().rows.softcap(4, 1.0f, y.data());
     EXPECT_EQ(y[0], 0.0f);
     EXPECT_EQ(y[1], 1.0f);
     EXPECT_EQ(y[2], -1.0f);

@@ -99,8 +99,12 @@ struct Result {
   std::vector<float> gradients;
 };
 
-inline Result run(const Problem& problem, const ops::Context& context) {
-  Session session(problem.model, context, {.B = kB, .T = kT, .S = kT, .training = true});
+inline Result run(const Problem& problem, const ops::Context& context,
+                  ops::Storage storage = ops::Storage::kFp32,
+                  nn::Recompute recompute = nn::Recompute::kNone) {
+  Session session(
+      problem.model, context,
+      {.B = kB, .T = kT, .S = kT, .training = true, .storage = storage, .recompute = recompute});
   Result result;
   result.gradients.resize(problem.weights.size());
   result.loss =

@@ -35,7 +35,7 @@ struct Attended {
     dy = random_vector(count, 2);
     residual = random_vector(count, 3);
     y = dx = unset(rig.rows() * kC);
-    std::vector<float> dheads = unset(attention.heads_floats(rig.rows()));
+    std::vector<float> dheads = unset(attention.heads_elements(rig.rows()));
     const RotaryTables tables(kT, kD);
     nn::Run run = rig.run();
     run.rotary_cosine = tables.cosine.data();

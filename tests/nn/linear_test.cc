@@ -99,8 +99,8 @@ TEST(Linear, TiedToAnotherParameter) {
   const ops::Context context{pool, kernels::chosen_table()};
   LayerRig rig(context, 1, 4);
   rig.table().add("first", {3}, Initial::kOne);
-  const Linear linear = Linear::tied_to(
-      rig.table().at(rig.table().add("l.weight", {kOut, kIn}, Initial::kNormal, 1)));
+  const int32_t weight = rig.table().add("l.weight", {kOut, kIn}, Initial::kNormal, 1);
+  const Linear linear = Linear::tied_to(rig.table(), weight);
   EXPECT_EQ(rig.table().all().size(), 2u);
   rig.place(linear.reduction_floats(rig.rows()));
   const Outcome o = run_linear(rig, linear);

@@ -30,7 +30,7 @@ TEST(Mlp, ValuesAndGradients) {
       const std::vector<float> x = random_vector(count, 1), dy = random_vector(count, 2);
       const std::vector<float> residual = random_vector(count, 3);
       std::vector<float> y = unset(rig.rows() * kC), dx = y;
-      std::vector<float> dhidden = unset(mlp.gradient_floats(rig.rows()));
+      std::vector<float> dhidden = unset(mlp.gradient_elements(rig.rows()));
       const nn::Run run = rig.run();
       mlp.forward(run, rig.scratch(), plan, x.data(), residual.data(), y.data());
       mlp.backward(run, rig.scratch(), plan, x.data(), dy.data(), dhidden.data(), dx.data());
