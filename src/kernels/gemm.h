@@ -85,6 +85,8 @@ struct GemmTile {
   const float* start = nullptr;  // [rows, columns], row stride start_stride; null is 0
   int64_t start_stride = 0;
   float* sums = nullptr;  // [GemmKernels::rows][strip * strips], may equal start
+  bool prefetch = false;  // c, which pays if it is far: 3 % of a product whose C is in memory, and
+                          // costs as much where it is in the second level cache
   GemmResult result;
 };
 

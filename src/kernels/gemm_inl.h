@@ -101,7 +101,7 @@ template <class V, class M, int R, int N>
 void gemm_tile(const GemmTile& t) {
   using F = typename V::Float;
   using Shape = GemmShape<V>;
-  if (t.sums == nullptr) gemm_prefetch<V>(t);
+  if (t.prefetch && t.sums == nullptr) gemm_prefetch<V>(t);
   F sum[R][N];  // in registers: what takes it must be inlined
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r) {

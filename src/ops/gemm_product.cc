@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "ops/dropout_mask.h"
+#include "threads/caches.h"
 
 namespace cllm::ops {
 namespace {
@@ -67,6 +68,8 @@ GemmProduct::GemmProduct(const Context& context, Compute compute, const Gemm& ca
       cut_(kernels_, call, depth_),
       a_is_words_(!call.a_transposed &&
                   call.a.storage() == (elements_ == 2 ? Storage::kBf16 : Storage::kFp32)),
+      c_is_large_(call.m * call.n * kernels::storage_bytes(call.c.storage()) >
+                  2 * cache_sizes().level2),
       shared_a_(scratch),
       shared_b_(scratch + space_.shared),
       workers_(scratch + 2 * space_.shared) {}
@@ -271,7 +274,8 @@ void GemmProduct::pack_shared(const Part& chunk, bool with_strips) const {
   });
 }
 
-// Strips in even register tiles: four of them are two and two, not three and one.
+// Strips in even register tiles: four of them are two and two, not three and one. A tile of A stays
+// in the first level cache while the strips pass it by.
 void GemmProduct::multiply(const Part& part, int64_t block, const Rows& a, const Strips& b,
                            float* sums) const {
   const int64_t strips = ceil_div(part.columns, kernels_.strip);
@@ -280,6 +284,7 @@ void GemmProduct::multiply(const Part& part, int64_t block, const Rows& a, const
   tile.steps = steps(block);
   tile.a_row = a.row, tile.a_step = a.step;
   tile.b_step = b.step, tile.b_strip = b.strip;
+  tile.prefetch = c_is_large_;
   for (int64_t i = 0; i < part.rows; i += kernels_.rows) {
     tile.rows = std::min(kernels_.rows, part.rows - i);
     tile.a = a.data + i / kernels_.rows * a.tile;

@@ -96,6 +96,7 @@ class GemmProduct {
   const GemmCut cut_;
   const GemmSpace space_;
   const bool a_is_words_;  // without packing
+  const bool c_is_large_;  // for the second level cache
   float* shared_a_;        // [block of the chunk][packed rows]
   float* shared_b_;        // [block of the chunk][strips]
   float* workers_;         // [worker][A of a block | B of a block | sums of a task]
