@@ -115,7 +115,7 @@ void Attention::append_to_cache(const Run& run, const AttentionPlan& plan) const
 }
 
 void Attention::forward(const Run& run, const Scratch& scratch, const AttentionPlan& plan,
-                        ops::ConstValues x, ops::ConstValues residual, ops::Values y) const {
+                        ops::ConstValues x, const ops::Epilogue& finish, ops::Values y) const {
   const int64_t N = run.rows(), width = options_.H * options_.D;
   qkv_.forward(run, scratch, N, x, run.values(plan.qkv));
   position_heads(run, plan);
@@ -124,7 +124,7 @@ void Attention::forward(const Run& run, const Scratch& scratch, const AttentionP
   ops::attention_forward(run.context, shape(run, in.S), in.q, in.k, in.v,
                          {run.values(plan.heads), width, run.T * width}, run.at(plan.log_sum_exp),
                          run.at(scratch.attention));
-  output_.forward(run, scratch, N, run.values(plan.heads), y, {.residual = residual});
+  output_.forward(run, scratch, N, run.values(plan.heads), y, finish);
 }
 
 void Attention::backward_positions(const Run& run, const Scratch& scratch,

@@ -43,11 +43,11 @@ class Attention {
   void plan_backward(Planner& planner, const std::string& name, const PlanShape& shape,
                      AttentionPlan& plan) const;
 
-  // y [N, C] = attention(x) (+ residual if not null; residual may equal y). With run.cache set,
+  // y [N, C] = finish(attention(x)): dropout and residual, which may equal y. With run.cache set,
   // keys and values of this call are appended to the layer's part of it (the caller advances
   // length).
   void forward(const Run& run, const Scratch& scratch, const AttentionPlan& plan,
-               ops::ConstValues x, ops::ConstValues residual, ops::Values y) const;
+               ops::ConstValues x, const ops::Epilogue& finish, ops::Values y) const;
   // dx [N, C] = ; parameter gradients +=. dheads [N, H D] is overwritten.
   void backward(const Run& run, const Scratch& scratch, const AttentionPlan& plan,
                 ops::ConstValues x, ops::ConstValues dy, ops::Values dheads, ops::Values dx) const;

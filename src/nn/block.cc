@@ -90,10 +90,11 @@ void Block::plan_backward(Planner& planner, const PlanShape& shape, Slot dx,
   planner.advance();
 }
 
-void Block::finish_branch(const Run& run, uint32_t site, ops::ConstValues x, ops::Values y) const {
-  const int64_t count = run.rows() * options_.attention.C;
-  ops::dropout(run.context, count, options_.dropout, run.dropout_key(4 * layer_ + site), y, y);
-  ops::add(run.context, count, x, y, y);
+ops::Epilogue Block::join(const Run& run, uint32_t site, ops::ConstValues x) const {
+  ops::Epilogue finish{.residual = x};
+  if (drops(run)) finish.dropout = options_.dropout;
+  finish.dropout_key = run.dropout_key(4 * layer_ + site);
+  return finish;
 }
 
 ops::ConstValues Block::branch_gradient(const Run& run, uint32_t site, ops::ConstValues dx,
@@ -107,16 +108,13 @@ ops::ConstValues Block::branch_gradient(const Run& run, uint32_t site, ops::Cons
 void Block::forward(const Run& run, const Scratch& scratch, const BlockPlan& plan) const {
   const int64_t N = run.rows();
   const ops::ConstValues x = run.values(plan.input);
-  const ops::Values middle = run.values(plan.middle), y = run.values(plan.output);
-  const ops::ConstValues none;
+  const ops::Values middle = run.values(plan.middle);
   attention_norm_.forward(run, plan.attention_norm, N, x, run.values(plan.attention_input));
   attention_.forward(run, scratch, plan.attention, run.values(plan.attention_input),
-                     drops(run) ? none : x, middle);
-  if (drops(run)) finish_branch(run, kAttentionBranch, x, middle);
+                     join(run, kAttentionBranch, x), middle);
   mlp_norm_.forward(run, plan.mlp_norm, N, middle, run.values(plan.mlp_input));
-  mlp_.forward(run, scratch, plan.mlp, run.values(plan.mlp_input),
-               drops(run) ? none : ops::ConstValues(middle), y);
-  if (y && drops(run)) finish_branch(run, kMlpBranch, middle, y);
+  mlp_.forward(run, scratch, plan.mlp, run.values(plan.mlp_input), join(run, kMlpBranch, middle),
+               run.values(plan.output));
 }
 
 void Block::backward(const Run& run, const Scratch& scratch, const BlockPlan& plan,

@@ -66,8 +66,8 @@ class Block {
 
  private:
   bool drops(const Run& run) const { return run.training && options_.dropout > 0; }
-  // y = x + dropout(y)
-  void finish_branch(const Run& run, uint32_t site, ops::ConstValues x, ops::Values y) const;
+  // How a branch returns to the residual stream x: x + dropout(branch).
+  ops::Epilogue join(const Run& run, uint32_t site, ops::ConstValues x) const;
   // The gradient behind the branch's dropout: dx itself, or dropout(dx) in `buffer`.
   ops::ConstValues branch_gradient(const Run& run, uint32_t site, ops::ConstValues dx,
                                    ops::Values buffer) const;

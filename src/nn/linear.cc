@@ -52,8 +52,9 @@ void Linear::set_weight(const Run& run, bool forward, ops::Gemm& call) const {
 void Linear::forward(const Run& run, const Scratch& scratch, int64_t N, ops::ConstValues x,
                      ops::Values y, ops::Epilogue epilogue) const {
   if (bias_ >= 0) epilogue.bias = run.weights + bias_;
+  const int64_t width = epilogue.activation == ops::Activation::kSwiglu ? out_ / 2 : out_;
   ops::Gemm call{
-      .m = N, .n = out_, .k = in_, .a = x, .lda = in_, .c = y, .ldc = out_, .epilogue = epilogue};
+      .m = N, .n = out_, .k = in_, .a = x, .lda = in_, .c = y, .ldc = width, .epilogue = epilogue};
   set_weight(run, true, call);
   ops::gemm(run.context, call, run.at(scratch.gemm));
 }
@@ -77,8 +78,15 @@ void Linear::backward(const Run& run, const Scratch& scratch, int64_t N, ops::Co
     ops::column_sum(run.context, N, out_, dy, out_, run.gradients + bias_,
                     run.at(scratch.reduction));
   if (!dx) return;
-  ops::Gemm call{
-      .m = N, .n = in_, .k = out_, .a = dy, .lda = out_, .c = dx, .ldc = in_, .epilogue = epilogue};
+  const int64_t width = epilogue.activation == ops::Activation::kSwigluBackward ? 2 * in_ : in_;
+  ops::Gemm call{.m = N,
+                 .n = in_,
+                 .k = out_,
+                 .a = dy,
+                 .lda = out_,
+                 .c = dx,
+                 .ldc = width,
+                 .epilogue = epilogue};
   set_weight(run, false, call);
   ops::gemm(run.context, call, run.at(scratch.gemm));
 }

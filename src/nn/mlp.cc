@@ -8,10 +8,12 @@ namespace cllm::nn {
 namespace {
 
 ops::Activation forward_activation(MlpKind kind) {
+  if (kind == MlpKind::kSwiglu) return ops::Activation::kSwiglu;
   return kind == MlpKind::kGelu ? ops::Activation::kGelu : ops::Activation::kRelu2;
 }
 
 ops::Activation backward_activation(MlpKind kind) {
+  if (kind == MlpKind::kSwiglu) return ops::Activation::kSwigluBackward;
   return kind == MlpKind::kGelu ? ops::Activation::kGeluBackward : ops::Activation::kRelu2Backward;
 }
 
@@ -26,9 +28,8 @@ Mlp::Mlp(ParameterTable& table, const std::string& name, const MlpOptions& optio
 
 MlpPlan Mlp::plan(Planner& planner, const std::string& name, const PlanShape& shape) const {
   MlpPlan plan;
-  // Without a backward only SwiGLU needs the hidden layer: the others apply the activation in the
-  // product.
-  if (shape.training || options_.kind == MlpKind::kSwiglu)
+  // The product applies the activation; only the backward asks what was before it.
+  if (shape.training)
     plan.hidden = shape.declare(planner, name + ".hidden", hidden_elements(shape.rows()));
   plan.activation = shape.declare(planner, name + ".activation", shape.rows() * options_.F);
   return plan;
@@ -45,17 +46,12 @@ void Mlp::plan_backward(Planner& planner, const std::string& name, const PlanSha
 }
 
 void Mlp::forward(const Run& run, const Scratch& scratch, const MlpPlan& plan, ops::ConstValues x,
-                  ops::ConstValues residual, ops::Values y) const {
+                  const ops::Epilogue& finish, ops::Values y) const {
   const int64_t N = run.rows();
   const ops::Values hidden = run.values(plan.hidden), activation = run.values(plan.activation);
-  if (options_.kind == MlpKind::kSwiglu) {
-    up_.forward(run, scratch, N, x, hidden);
-    ops::swiglu_forward(run.context, N, options_.F, hidden, activation);
-  } else {
-    up_.forward(run, scratch, N, x, activation,
-                {.activation = forward_activation(options_.kind), .auxiliary = hidden});
-  }
-  if (y) down_.forward(run, scratch, N, activation, y, {.residual = residual});
+  up_.forward(run, scratch, N, x, activation,
+              {.activation = forward_activation(options_.kind), .auxiliary = hidden});
+  if (y) down_.forward(run, scratch, N, activation, y, finish);
 }
 
 ops::ConstValues Mlp::activation_of(const Run& run, const MlpPlan& plan) const {
@@ -75,17 +71,11 @@ void Mlp::backward(const Run& run, const Scratch& scratch, const MlpPlan& plan, 
   const int64_t N = run.rows();
   const ops::Values hidden = run.values(plan.hidden);
   const ops::ConstValues activation = activation_of(run, plan);
-  if (options_.kind == MlpKind::kSwiglu) {
-    // The product's gradient goes to the front of dhidden; swiglu_backward then overwrites the kept
-    // hidden layer, whose values it consumes row by row.
-    down_.backward(run, scratch, N, activation, dy, dhidden);
-    ops::swiglu_backward(run.context, N, options_.F, hidden, dhidden, hidden);
-    up_.backward(run, scratch, N, x, hidden, dx);
-  } else {
-    down_.backward(run, scratch, N, activation, dy, dhidden,
-                   {.activation = backward_activation(options_.kind), .auxiliary = hidden});
-    up_.backward(run, scratch, N, x, dhidden, dx);
-  }
+  // Of SwiGLU the gradient takes the place of the kept hidden layer, element by element.
+  const ops::Values before = options_.kind == MlpKind::kSwiglu ? hidden : dhidden;
+  down_.backward(run, scratch, N, activation, dy, before,
+                 {.activation = backward_activation(options_.kind), .auxiliary = hidden});
+  up_.backward(run, scratch, N, x, before, dx);
 }
 
 int64_t Mlp::reduction_floats(int64_t N) const {

@@ -36,15 +36,18 @@ class Mlp {
   void plan_backward(Planner& planner, const std::string& name, const PlanShape& shape,
                      MlpPlan& plan) const;
 
-  // y [N, C] = mlp(x) (+ residual if not null; residual may equal y). y null: only what the
+  // y [N, C] = finish(mlp(x)): dropout and residual, which may equal y. y null: only what the
   // backward needs.
   void forward(const Run& run, const Scratch& scratch, const MlpPlan& plan, ops::ConstValues x,
-               ops::ConstValues residual, ops::Values y) const;
-  // dx [N, C] = ; parameter gradients +=. Overwrites the plan's buffers and dhidden [N, F].
+               const ops::Epilogue& finish, ops::Values y) const;
+  // dx [N, C] = ; parameter gradients +=. Overwrites the plan's buffers and dhidden.
   void backward(const Run& run, const Scratch& scratch, const MlpPlan& plan, ops::ConstValues x,
                 ops::ConstValues dy, ops::Values dhidden, ops::Values dx) const;
-  // Elements of `dhidden`, the gradient behind (SwiGLU) or before the activation.
-  int64_t gradient_elements(int64_t N) const { return N * options_.F; }
+  // Elements of `dhidden`, the gradient before the activation; SwiGLU writes it over the kept
+  // hidden layer.
+  int64_t gradient_elements(int64_t N) const {
+    return options_.kind == MlpKind::kSwiglu ? 0 : N * options_.F;
+  }
   int64_t reduction_floats(int64_t N) const;
   std::vector<const Linear*> linears() const { return {&up_, &down_}; }
 

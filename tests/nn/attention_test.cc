@@ -40,7 +40,7 @@ struct Attended {
     nn::Run run = rig.run();
     run.rotary_cosine = tables.cosine.data();
     run.rotary_sine = tables.sine.data();
-    attention.forward(run, rig.scratch(), plan, x.data(), residual.data(), y.data());
+    attention.forward(run, rig.scratch(), plan, x.data(), {.residual = residual.data()}, y.data());
     attention.backward(run, rig.scratch(), plan, x.data(), dy.data(), dheads.data(), dx.data());
   }
   LayerRig rig;
@@ -97,8 +97,7 @@ TEST(Attention, CheckOfTheCacheCapacity) {
   nn::Run run = rig.run();
   run.training = false;
   run.cache = &cache;
-  EXPECT_DEATH(attention.forward(run, rig.scratch(), plan, x.data(), nullptr, y.data()),
-               "2\\+3 of 4");
+  EXPECT_DEATH(attention.forward(run, rig.scratch(), plan, x.data(), {}, y.data()), "2\\+3 of 4");
 }
 
 }  // namespace
