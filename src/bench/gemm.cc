@@ -20,20 +20,48 @@ constexpr double kSeconds = 0.03;  // of one measurement at least
 // Idle threads of other libraries spin for some 25 ms after a call and would steal our cores.
 constexpr std::chrono::milliseconds kRest{40};
 
-GemmVariant ours_fp32(const ops::Context& context) {
-  const auto size = static_cast<int64_t>(ops::gemm_scratch(context));
-  const auto scratch = std::make_shared<Arena>(size, "matrix product");
-  return {"ours", false, true, false, [&context, scratch](GemmProblem& problem) {
-            const GemmShape& s = problem.shape;
-            ops::Gemm call;
-            call.m = s.m, call.n = s.n, call.k = s.k;
-            call.a = problem.a.data(), call.b = problem.b.data(), call.c = problem.c.data();
-            call.a_transposed = s.a_transposed(), call.b_transposed = s.b_transposed();
-            call.lda = s.a_transposed() ? s.m : s.k;
-            call.ldb = s.b_transposed() ? s.k : s.n;
-            call.ldc = s.n;
-            call.accumulate = s.accumulate();
-            return [&context, scratch, call] { ops::gemm(context, call, scratch->data()); };
+// The product as training makes it: A and C of activations in one precision; the weight, B of the
+// forward and of dX, is fp32 and was packed before; dW multiplies activations and adds up in fp32.
+ops::Gemm training_product(GemmProblem& problem, bool bf16) {
+  const GemmShape& s = problem.shape;
+  const bool weight_gradient = s.product == Product::kWeightGradient;
+  ops::Gemm call;
+  call.m = s.m, call.n = s.n, call.k = s.k;
+  call.a = problem.a.data(), call.b = problem.b.data(), call.c = problem.c.data();
+  if (bf16) call.a = {problem.a16.data(), ops::Storage::kBf16};
+  if (bf16 && weight_gradient) call.b = {problem.b16.data(), ops::Storage::kBf16};
+  if (bf16 && !weight_gradient) call.c = {problem.c16.data(), ops::Storage::kBf16};
+  call.a_transposed = s.a_transposed(), call.b_transposed = s.b_transposed();
+  call.lda = s.a_transposed() ? s.m : s.k;
+  call.ldb = s.b_transposed() ? s.k : s.n;
+  call.ldc = s.n;
+  call.accumulate = s.accumulate();
+  return call;
+}
+
+// B of a call in the layout of the kernels, with the memory behind it.
+struct PackedWeight {
+  Arena memory;
+  ops::PackedMatrix matrix;
+  PackedWeight(const ops::Context& context, const ops::Gemm& call)
+      : PackedWeight(context, ops::compute_for(context, call.a.storage()), call) {}
+
+ private:
+  PackedWeight(const ops::Context& context, ops::Compute compute, const ops::Gemm& call)
+      : memory(ops::packed_floats(context, compute, call.k, call.n), "matrix product"),
+        matrix(ops::pack(context, compute, call.k, call.n, call.b.as<float>(), call.ldb,
+                         call.b_transposed, memory.data())) {}
+};
+
+GemmVariant ours(const ops::Context& context, const std::shared_ptr<Arena>& scratch, bool bf16) {
+  return {"ours", bf16, true, bf16, [&context, scratch, bf16](GemmProblem& problem) {
+            ops::Gemm call = training_product(problem, bf16);
+            std::shared_ptr<PackedWeight> weight;
+            if (problem.shape.product != Product::kWeightGradient) {
+              weight = std::make_shared<PackedWeight>(context, call);
+              call.packed = &weight->matrix;
+            }
+            return [&context, scratch, weight, call] { ops::gemm(context, call, scratch->data()); };
           }};
 }
 
@@ -190,7 +218,9 @@ std::string matrix_table(const std::vector<GemmShape>& shapes, bool bf16,
 }  // namespace
 
 std::vector<GemmVariant> gemm_variants(const ops::Context& context, const Opponents& opponents) {
-  std::vector<GemmVariant> variants = {ours_fp32(context)};
+  const auto size = static_cast<int64_t>(ops::gemm_scratch(context));
+  const auto scratch = std::make_shared<Arena>(size, "matrix product");
+  std::vector<GemmVariant> variants = {ours(context, scratch, false), ours(context, scratch, true)};
   for (const bool bf16 : {false, true})
     for (const Opponent& opponent : opponents.all)
       if (opponent.variant->bf16 == bf16) variants.push_back(theirs(opponent));

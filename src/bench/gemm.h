@@ -22,7 +22,8 @@ struct GemmVariant {
   std::function<std::function<void()>(GemmProblem&)> prepare;
 };
 
-// Ours for the context's kernels, then the opponents'.
+// Ours in both precisions, for the context's kernels and as training uses them (weights packed
+// before, dW with all its packing), then the opponents'.
 std::vector<GemmVariant> gemm_variants(const ops::Context& context, const Opponents& opponents);
 
 // Measures all shapes, one after the other, and appends to the report: a result per shape and

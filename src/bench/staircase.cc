@@ -124,7 +124,7 @@ class Climb {
     const RunSettings settings = stair_settings(shape_.model, stair.features, batch);
     const LossRounding rounding = loss_rounding(
         shape_.model, model_.parameters().count(), batch * shape_.model.context_length,
-        settings.optimizer.learning_rate, settings.train.clip_norm);
+        settings.optimizer.learning_rate, settings.train.clip_norm, stair.features.bf16);
     const std::string found = loss_disagreement(turn.losses, before.losses, rounding);
     if (found.empty()) return;
     throw Error(ErrorKind::kRuntime, fmt::format("{}, {}", shape_.name, stair.name),
@@ -145,9 +145,9 @@ class Climb {
 }  // namespace
 
 LossRounding loss_rounding(const ModelConfig& model, int64_t parameters, int64_t rows,
-                           double learning_rate, double clip_norm) {
+                           double learning_rate, double clip_norm, bool bf16) {
   const int64_t longest = std::max({model.vocabulary_size, model.mlp_hidden(), rows});
-  return {std::sqrt(static_cast<double>(longest)) * 0x1.0p-24,
+  return {bf16 ? 0x1.0p-9 : std::sqrt(static_cast<double>(longest)) * 0x1.0p-24,
           clip_norm * learning_rate * std::sqrt(static_cast<double>(parameters))};
 }
 

@@ -28,7 +28,7 @@ void for_each_row(const ops::Context& context, int64_t N, Body body) {
 void softmax_row(const kernels::Table& table, int64_t n, float* row) {
   row[n] = kNoLogit;
   const kernels::CrossEntropyRow call{.count = n + 1, .target = n, .gradient_scale = 1};
-  table.rows.cross_entropy(&call, row);
+  table.fp32.rows.cross_entropy(&call, row);
 }
 
 // Where a head of a sequence lies in rows [B T, width].
@@ -52,26 +52,27 @@ Layers::Layers(const Features& features, const ops::Context& context, int64_t re
   head_gradients_.resize(static_cast<size_t>(workers * longest * (longest + 1)));
 }
 
-void Layers::activate(ops::Activation activation, int64_t count, const float* x,
-                      const float* auxiliary, float* y) {
+void Layers::gelu_backward(int64_t count, const float* hidden, float* dx) {
   const kernels::GemmKernels& kernels = context_.kernels.gemm;
+  const int64_t columns = kernels.strip * kernels.strips;
   ops::for_each_chunk(context_, count, [&](int64_t begin, int64_t length) {
-    for (int64_t i = begin; i < begin + length; i += kernels.columns) {
+    for (int64_t i = begin; i < begin + length; i += columns) {
       kernels::GemmTile tile;  // of the empty product: what remains is its epilogue
       tile.rows = 1;
-      tile.columns = std::min(kernels.columns, begin + length - i);
-      tile.start = x + i;
-      tile.c = y + i;
-      tile.activation = activation;
-      tile.auxiliary = auxiliary == nullptr ? nullptr : const_cast<float*>(auxiliary) + i;
-      kernels.tile(tile);
+      tile.columns = std::min(columns, begin + length - i);
+      tile.start = dx + i;
+      tile.result.c = dx + i;
+      tile.result.activation = ops::Activation::kGeluBackward;
+      tile.result.auxiliary = const_cast<float*>(hidden) + i;
+      kernels.fp32.tile(tile);
     }
   });
 }
 
 void Layers::add_bias(int64_t N, int64_t width, const float* bias, float* y) {
-  for_each_row(context_, N,
-               [&](int64_t n) { context_.kernels.rows.accumulate(width, bias, y + n * width); });
+  for_each_row(context_, N, [&](int64_t n) {
+    context_.kernels.fp32.rows.accumulate(width, bias, y + n * width);
+  });
 }
 
 void Layers::linear_forward(int64_t N, const LinearPlace& place, const float* weights,
@@ -92,7 +93,7 @@ void Layers::linear_forward(int64_t N, const LinearPlace& place, const float* we
   float* sum = active ? finish.hidden : y;
   products_.forward(size, input, matrix, {sum, place.out});
   if (bias != nullptr) add_bias(N, place.out, bias, sum);
-  if (active) activate(ops::Activation::kGelu, N * place.out, sum, nullptr, y);
+  if (active) ops::activate(context_, N * place.out, ops::Activation::kGelu, sum, y);
   if (finish.residual != nullptr) ops::add(context_, N * place.out, y, finish.residual, y);
 }
 
@@ -111,7 +112,7 @@ void Layers::linear_backward(int64_t N, const LinearPlace& place, const float* w
     return;
   }
   products_.backward_input(size, doutput, matrix, {dx, place.in});
-  if (hidden != nullptr) activate(ops::Activation::kGeluBackward, N * place.in, dx, hidden, dx);
+  if (hidden != nullptr) gelu_backward(N * place.in, hidden, dx);
 }
 
 void Layers::softmax_rows(const HeadShape& shape, float* scores) const {

@@ -67,8 +67,8 @@ class Layers {
                        float* probabilities, float* losses);
 
  private:
-  void activate(ops::Activation activation, int64_t count, const float* x, const float* auxiliary,
-                float* y);
+  // dx [count] *= gelu'(hidden)
+  void gelu_backward(int64_t count, const float* hidden, float* dx);
   void add_bias(int64_t N, int64_t width, const float* bias, float* y);
   void separate_cross_entropy(int64_t N, int64_t V, const int32_t* targets, float scale,
                               float* logits, float* probabilities, float* losses);

@@ -7,6 +7,7 @@
 namespace cllm::bench {
 namespace {
 
+using kernels::GemmDots;
 using kernels::GemmKernels;
 using kernels::GemmTile;
 
@@ -39,7 +40,7 @@ void plain_backward_weight(ProductSize size, ConstMatrix dy, ConstMatrix x, Matr
 
 bool is_empty(const ops::Epilogue& epilogue) {
   return epilogue.bias == nullptr && epilogue.activation == ops::Activation::kNone &&
-         epilogue.residual == nullptr;
+         !epilogue.residual;
 }
 
 }  // namespace
@@ -54,17 +55,16 @@ Products::Products(const Features& features, const ops::Context& context)
 void Products::dots(ProductSize size, ConstMatrix x, ConstMatrix w, Matrix y) const {
   const int64_t rows = features_.batched ? GemmKernels::kDotRows : 1;
   const auto tile_at = [&](int64_t n, int64_t o) {
-    GemmTile tile;
+    GemmDots tile;
     tile.rows = std::min(rows, size.N - n);
     tile.columns = std::min(GemmKernels::kDotColumns, size.out - o);
     tile.k = size.in;
     tile.a = x.data + n * x.stride;
     tile.a_row = x.stride;
-    tile.a_step = 1;
     tile.b = w.data + o * w.stride;
-    tile.b_stride = w.stride;
-    tile.c = y.data + n * y.stride + o;
-    tile.ldc = y.stride;
+    tile.b_row = w.stride;
+    tile.result.c = y.data + n * y.stride + o;
+    tile.result.ldc = y.stride;
     context_.kernels.gemm.dots(tile);
   };
   if (features_.batched) {
@@ -79,30 +79,35 @@ void Products::dots(ProductSize size, ConstMatrix x, ConstMatrix w, Matrix y) co
 }
 
 void Products::tiles(const Tiles& product) const {
+  constexpr int64_t kWord = sizeof(float);
   const GemmKernels& kernels = context_.kernels.gemm;
   const int64_t rows = features_.batched ? kernels.rows : 1;
+  const int64_t columns = kernels.strip * kernels.strips;
   const auto tile_at = [&](int64_t r, int64_t j) {
     GemmTile tile;
     tile.rows = std::min(rows, product.rows - r);
-    tile.columns = std::min(kernels.columns, product.columns - j);
-    tile.k = product.k;
+    tile.columns = std::min(columns, product.columns - j);
+    tile.steps = product.k;
     tile.a = product.a + r * product.a_row;
-    tile.a_row = product.a_row;
-    tile.a_step = product.a_step;
-    tile.b = product.b.data + j;
-    tile.b_stride = product.b.stride;
-    tile.c = product.c.data + r * product.c.stride + j;
-    tile.ldc = product.c.stride;
-    tile.start = product.accumulate ? tile.c : nullptr;
-    kernels.tile(tile);
+    tile.a_row = product.a_row * kWord;
+    tile.a_step = product.a_step * kWord;
+    tile.b = product.b.data + j;  // strips that lie side by side in the rows of B
+    tile.b_step = product.b.stride;
+    tile.b_strip = kernels.strip;
+    float* c = product.c.data + r * product.c.stride + j;
+    if (product.accumulate) tile.start = c;
+    tile.start_stride = product.c.stride;
+    tile.result.c = c;
+    tile.result.ldc = product.c.stride;
+    kernels.fp32.tile(tile);
   };
   if (features_.batched) {
-    for (int64_t j = 0; j < product.columns; j += kernels.columns)
+    for (int64_t j = 0; j < product.columns; j += columns)
       for (int64_t r = 0; r < product.rows; r += rows)
         tile_at(r, j);
   } else {
     for (int64_t r = 0; r < product.rows; ++r)
-      for (int64_t j = 0; j < product.columns; j += kernels.columns)
+      for (int64_t j = 0; j < product.columns; j += columns)
         tile_at(r, j);
   }
 }

@@ -22,6 +22,7 @@ constexpr Step kSteps[] = {
     {"threads inside operations", "", [](Features& f) { f.threads = StairThreads::kOperations; }},
     {"fused kernels", "no figure (153)", [](Features& f) { f.fused = true; }},
     {"flash attention", "no figure (155)", [](Features& f) { f.engine = true; }},
+    {"bf16", "2-3x (78)", [](Features& f) { f.bf16 = true; }},
     {"gradient accumulation", "no figure (70, 152)", [](Features& f) { f.accumulation = 4; }},
 };
 

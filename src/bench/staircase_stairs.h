@@ -27,6 +27,7 @@ struct Features {
   bool packed = false;          // ops::gemm
   bool fused = false;           // bias, GELU, residual in the product's store; softmax with loss
   bool engine = false;          // this program's own Trainer, which implies all above
+  bool bf16 = false;            // needs engine
   int64_t accumulation = 1;     // batches of which the effective batch is made
   StairThreads threads = StairThreads::kOne;
 };

@@ -137,7 +137,8 @@ void PlainTrainer::sum_gradients() {
   float* sum = shards_.front().gradients.data();
   ops::for_each_chunk(context_, weights_.floats(), [&](int64_t begin, int64_t count) {
     for (size_t i = 1; i < shards_.size(); ++i)
-      context_.kernels.rows.accumulate(count, shards_[i].gradients.data() + begin, sum + begin);
+      context_.kernels.fp32.rows.accumulate(count, shards_[i].gradients.data() + begin,
+                                            sum + begin);
   });
 }
 
@@ -197,6 +198,7 @@ RunSettings stair_settings(const ModelConfig& model, const Features& features, i
   settings.optimizer.kind = OptimizerSettings::Kind::kAdamw;
   settings.schedule.lr_scheduler = optim::ScheduleKind::kConstant;
   settings.schedule.warmup_steps = 0;
+  if (features.bf16) settings.precision.mode = PrecisionSettings::Mode::kBf16;
   return settings;
 }
 

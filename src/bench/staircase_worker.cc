@@ -73,13 +73,13 @@ HeadShape PlainWorker::head_shape(const Pass& pass) const {
 
 void PlainWorker::embed_by_token(const Pass& pass, float* x) {
   for (int64_t n = 0; n < pass.N; ++n)
-    layers_.context().kernels.rows.add(C_, pass.weights + token_table_ + pass.tokens[n] * C_,
-                                       pass.weights + position_table_ + n % pass.T * C_,
-                                       x + n * C_);
+    layers_.context().kernels.fp32.rows.add(C_, pass.weights + token_table_ + pass.tokens[n] * C_,
+                                            pass.weights + position_table_ + n % pass.T * C_,
+                                            x + n * C_);
 }
 
 void PlainWorker::scatter_by_token(const Pass& pass, const float* dx) {
-  const auto accumulate = layers_.context().kernels.rows.accumulate;
+  const auto accumulate = layers_.context().kernels.fp32.rows.accumulate;
   for (int64_t n = 0; n < pass.N; ++n) {
     accumulate(C_, dx + n * C_, pass.gradients + token_table_ + pass.tokens[n] * C_);
     accumulate(C_, dx + n * C_, pass.gradients + position_table_ + n % pass.T * C_);

@@ -7,6 +7,7 @@
 namespace cllm::bench {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 class MeasureGemm : public ::testing::Test {
@@ -25,7 +26,11 @@ TEST_F(MeasureGemm, GivesAResultPerShapeAndVariant) {
     EXPECT_EQ(result.samples.size(), 2u);
     EXPECT_GT(spread(result.samples).median, 0);
   }
-  EXPECT_EQ(report_.results[0].name, "fwd 16x24x8, ours fp32");
+  std::vector<std::string> names;
+  for (const Result& result : report_.results)
+    names.push_back(result.name);
+  EXPECT_THAT(names, ElementsAre("fwd 16x24x8, ours fp32", "fwd 16x24x8, ours bf16",
+                                 "dW 24x8x16, ours fp32", "dW 24x8x16, ours bf16"));
   EXPECT_THAT(report_.table, HasSubstr("dW 24x8x16"));
 }
 

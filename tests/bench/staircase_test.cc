@@ -48,10 +48,10 @@ struct Rig {
       losses.push_back(trainer->step().loss);
     return losses;
   }
-  LossRounding rounding() const {
-    const RunSettings settings = stair_settings(config, {}, batch);
+  LossRounding rounding(const Features& features) const {
+    const RunSettings settings = stair_settings(config, features, batch);
     return loss_rounding(config, model.parameters().count(), batch * config.context_length,
-                         settings.optimizer.learning_rate, settings.train.clip_norm);
+                         settings.optimizer.learning_rate, settings.train.clip_norm, features.bf16);
   }
 };
 
@@ -62,7 +62,7 @@ TEST(Staircase, EveryStairTrainsAsTheOneBefore) {
     const std::vector<double> losses = rig.losses(stair.features, 1e-3);
     EXPECT_LT(losses.back(), losses.front()) << stair.name;
     if (!before.empty()) {
-      EXPECT_EQ(loss_disagreement(losses, before, rig.rounding()), "") << stair.name;
+      EXPECT_EQ(loss_disagreement(losses, before, rig.rounding(stair.features)), "") << stair.name;
     }
     before = losses;
   }
@@ -72,7 +72,18 @@ TEST(Staircase, NoticesALearningRateOnePercentOff) {
   Rig rig;
   const std::vector<double> right = rig.losses(stairs().front().features, 1e-3);
   const std::vector<double> wrong = rig.losses(stairs().front().features, 1.01e-3);
-  EXPECT_NE(loss_disagreement(wrong, right, rig.rounding()), "");
+  EXPECT_NE(loss_disagreement(wrong, right, rig.rounding({})), "");
+}
+
+// What bf16 may differ by is wider, but no licence to train otherwise.
+TEST(Staircase, NoticesTwiceTheLearningRateInBf16) {
+  Rig rig;
+  Features features = stairs().back().features;
+  features.accumulation = 1;
+  ASSERT_TRUE(features.bf16);
+  const std::vector<double> right = rig.losses(stairs().front().features, 1e-3);
+  EXPECT_EQ(loss_disagreement(rig.losses(features, 1e-3), right, rig.rounding(features)), "");
+  EXPECT_NE(loss_disagreement(rig.losses(features, 2e-3), right, rig.rounding(features)), "");
 }
 
 TEST(Staircase, DisagreementNamesTheFirstStepAndRefusesNan) {

@@ -134,14 +134,14 @@ TEST_F(BenchCommand, WrongOptionsAreErrorsBeforeAnyWork) {
 TEST_F(BenchCommand, StepTakesAnySettingAndVariesIt) {
   const ProgramResult result =
       run_program({"bench", "step", "--preset", "nano", "--set", "model.layers=1", "--set",
-                   "train.batch_size=1", "--vary", "model.mlp=gelu,swiglu", "--rounds", "1",
+                   "train.batch_size=1", "--vary", "model.position=learned,rotary", "--rounds", "1",
                    "--threads", "1", "--json"});
   ASSERT_EQ(result.code, 0) << result.err;
   const ordered_json report = ordered_json::parse(result.out);
   ASSERT_EQ(report.at("results").size(), 2u);
-  EXPECT_EQ(report.at("results").at(0).at("name"), "nano, model.mlp=gelu");
-  EXPECT_FALSE(report.at("results").at(0).at("time_by_operation").contains("swiglu forward"));
-  EXPECT_TRUE(report.at("results").at(1).at("time_by_operation").contains("swiglu forward"));
+  EXPECT_EQ(report.at("results").at(0).at("name"), "nano, model.position=learned");
+  EXPECT_FALSE(report.at("results").at(0).at("time_by_operation").contains("rotary"));
+  EXPECT_TRUE(report.at("results").at(1).at("time_by_operation").contains("rotary"));
 }
 
 TEST_F(BenchCommand, OpponentsAreRightOrAbsentByName) {
