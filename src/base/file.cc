@@ -8,6 +8,8 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <memory>
+#include <new>
 #include <utility>
 
 #include "base/error.h"
@@ -232,6 +234,25 @@ void sync_folder(const fs::path& folder) {
 
 uint64_t hash64(const void* data, size_t bytes) {
   return XXH64(data, bytes, 0);
+}
+
+uint64_t file_hash64(const fs::path& path) {
+  struct stat status {};
+  const Descriptor descriptor(open_for_read(path, &status));
+  const std::unique_ptr<XXH64_state_t, XXH_errorcode (*)(XXH64_state_t*)> state(XXH64_createState(),
+                                                                                XXH64_freeState);
+  if (!state) throw std::bad_alloc();
+  XXH64_reset(state.get(), 0);
+  char buffer[1 << 16];
+  for (;;) {
+    const ssize_t got = ::read(descriptor.get(), buffer, sizeof buffer);
+    if (got < 0) {
+      if (errno == EINTR) continue;
+      fail_read(path);
+    }
+    if (got == 0) return XXH64_digest(state.get());
+    XXH64_update(state.get(), buffer, static_cast<size_t>(got));
+  }
 }
 
 std::string hash64_hex(uint64_t hash) {

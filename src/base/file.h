@@ -98,6 +98,9 @@ void sync_folder(const fs::path& folder);
 // xxHash64 of a buffer (seed 0), the checksum of every file format of ours, and its 16-digit hex
 // form.
 uint64_t hash64(const void* data, size_t bytes);
+// hash64 of a file's contents, read piece by piece: a mapping would be resident memory as large as
+// the file. Error (kData) as read_file.
+uint64_t file_hash64(const fs::path& path);
 std::string hash64_hex(uint64_t hash);
 
 }  // namespace cllm

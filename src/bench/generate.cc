@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <span>
+#include <utility>
 
 #include "bench/limits.h"
 #include "model/session.h"
@@ -14,41 +15,62 @@ namespace {
 constexpr double kSeconds = 0.1;  // of one measurement at least
 constexpr int64_t kChunk = 128;   // tokens of a prompt that are read at once, as Generator does it
 
-// A model with random weights and an empty cache.
+DecodeWeights random_weights(const ops::Context& context, const Transformer& model,
+                             ops::WeightType type) {
+  Arena weights(model.parameters().arena_floats(), "the weights");
+  model.initialise(context.pool, 1, weights.data());
+  return {model, context, type, std::move(weights)};
+}
+
+// A model with random weights and empty caches.
 class GenerateProblem {
  public:
   GenerateProblem(const ops::Context& context, const BenchPreset& preset,
                   const GenerateShape& wanted)
       : model_(bench_model(preset)),
         chunk_(std::min(kChunk, model_.config().context_length)),
+        shape_(wanted),
         session_(model_, context,
-                 {.B = 1, .T = chunk_, .S = model_.config().context_length, .training = false}),
-        weights_(model_.parameters().arena_floats(), "the weights") {
+                 {.B = 1,
+                  .T = std::max(chunk_, wanted.batch),
+                  .S = model_.config().context_length,
+                  .training = false,
+                  .weights = wanted.weights}),
+        weights_(random_weights(context, model_, wanted.weights)) {
     const ModelConfig& config = model_.config();
     const int64_t half = config.context_length / 2;
-    shape_ = {std::min(wanted.prompt_tokens, half), std::min(wanted.tokens, half)};
-    model_.initialise(context.pool, 1, weights_.data());
-    cache_.row_stride = config.kv_head_count() * config.head_width();
-    cache_.capacity = config.context_length;
-    cache_.layer_stride = cache_.capacity * cache_.row_stride;
-    const int64_t floats = config.layers * cache_.layer_stride;
-    memory_ = Arena(2 * floats, "the key/value cache");
-    cache_.keys = memory_.data();
-    cache_.values = memory_.data() + floats;
-    tokens_.assign(static_cast<size_t>(half), 1);
+    shape_.prompt_tokens = std::min(wanted.prompt_tokens, half);
+    shape_.tokens = std::min(wanted.tokens, half);
+    nn::KvCache cache;
+    cache.row_stride = config.kv_head_count() * config.head_width();
+    cache.capacity = config.context_length;
+    cache.layer_stride = cache.capacity * cache.row_stride;
+    const int64_t floats = config.layers * cache.layer_stride;
+    memory_ = Arena(2 * wanted.batch * floats, "the key/value caches");
+    for (int64_t b = 0; b < wanted.batch; ++b) {
+      cache.keys = memory_.data() + 2 * b * floats;
+      cache.values = cache.keys + floats;
+      caches_.push_back(cache);
+    }
+    tokens_.assign(static_cast<size_t>(std::max(half, wanted.batch)), 1);
   }
 
   // Tokens per second.
   double prefill() {
-    return static_cast<double>(shape_.prompt_tokens) / seconds_per_call(kSeconds, [this] {
-             cache_.length = 0;
-             extend(shape_.prompt_tokens, chunk_);
+    const auto cache = std::span(caches_).first(1);
+    return static_cast<double>(shape_.prompt_tokens) / seconds_per_call(kSeconds, [&] {
+             cache[0].length = 0;
+             for (int64_t done = 0; done < shape_.prompt_tokens; done += chunk_)
+               extend(std::min(chunk_, shape_.prompt_tokens - done), cache);
            });
   }
+  // Of all sequences together.
   double decode() {
-    return static_cast<double>(shape_.tokens) / seconds_per_call(kSeconds, [this] {
-             cache_.length = shape_.prompt_tokens;
-             extend(shape_.tokens, 1);
+    return static_cast<double>(shape_.tokens * shape_.batch) / seconds_per_call(kSeconds, [&] {
+             for (nn::KvCache& cache : caches_)
+               cache.length = shape_.prompt_tokens;
+             for (int64_t step = 0; step < shape_.tokens; ++step)
+               extend(shape_.batch, caches_);
            });
   }
 
@@ -56,30 +78,31 @@ class GenerateProblem {
   const GenerateShape& shape() const { return shape_; }
 
  private:
-  void extend(int64_t count, int64_t step) {
-    for (int64_t done = 0; done < count; done += step)
-      session_.extend(std::span(tokens_).first(static_cast<size_t>(std::min(step, count - done))),
-                      weights_.data(), cache_);
+  void extend(int64_t count, std::span<nn::KvCache> caches) {
+    session_.extend(std::span(tokens_).first(static_cast<size_t>(count)), weights_, caches);
   }
 
   Transformer model_;
   int64_t chunk_;
   GenerateShape shape_;
   Session session_;
-  Arena weights_, memory_;
-  nn::KvCache cache_;
+  DecodeWeights weights_;
+  Arena memory_;
+  std::vector<nn::KvCache> caches_;
   std::vector<int32_t> tokens_;
 };
 
+// Whether every token meets the whole parameter.
+bool is_read(const Transformer& model, const Parameter& parameter) {
+  const bool token_table = &parameter == &model.token_table();
+  return &parameter != model.position_table() && (!token_table || model.config().tied_head);
+}
+
 // Numbers of the weights that every token meets: those behind the model's FLOPs.
 double weights_per_token(const Transformer& model) {
-  const ModelConfig& config = model.config();
   int64_t count = 0;
-  for (const Parameter& parameter : model.parameters().all()) {
-    const bool token_table = &parameter == &model.token_table();
-    if (&parameter == model.position_table() || (token_table && !config.tied_head)) continue;
-    count += parameter.count;
-  }
+  for (const Parameter& parameter : model.parameters().all())
+    if (is_read(model, parameter)) count += parameter.count;
   return static_cast<double>(count);
 }
 
@@ -93,24 +116,30 @@ void append(const BenchPreset& preset, const GenerateProblem& problem,
         2e-9 * weights_per_token(problem.model()) * prefill / spread(figures[3]).median;
   report.results.push_back({fmt::format("{} prefill", preset.name), "tokens/s", Better::kHigher,
                             std::move(figures[0]), extra});
-  const int64_t bytes = decode_bytes(problem.model(), shape.prompt_tokens + shape.tokens / 2);
+  const int64_t bytes =
+      decode_bytes(problem.model(), shape, shape.prompt_tokens + shape.tokens / 2);
   const double bandwidth = spread(figures[2]).median;
+  const double per_token = 1e-9 * static_cast<double>(bytes) / static_cast<double>(shape.batch);
   extra = {{"tokens", shape.tokens},
-           {"bytes_read_per_token", bytes},
-           {"GB/s", 1e-9 * static_cast<double>(bytes) * decode},
-           {"bound_tokens/s", 1e9 * bandwidth / static_cast<double>(bytes)},
-           {"bandwidth_share", 1e-9 * static_cast<double>(bytes) * decode / bandwidth}};
+           {"sequences", shape.batch},
+           {"step_bytes", bytes},
+           {"GB/s", per_token * decode},
+           {"bound_tokens/s", bandwidth / per_token},
+           {"bandwidth_share", per_token * decode / bandwidth}};
   report.results.push_back({fmt::format("{} decode", preset.name), "tokens/s", Better::kHigher,
                             std::move(figures[1]), extra});
 }
 
 }  // namespace
 
-int64_t decode_bytes(const Transformer& model, int64_t length) {
+int64_t decode_bytes(const Transformer& model, const GenerateShape& shape, int64_t length) {
   const ModelConfig& config = model.config();
   const int64_t cache = 2 * config.layers * length * config.kv_head_count() * config.head_width();
-  return (static_cast<int64_t>(weights_per_token(model)) + cache) *
-         static_cast<int64_t>(sizeof(float));
+  int64_t bytes = shape.batch * cache * static_cast<int64_t>(sizeof(float));
+  for (const Parameter& parameter : model.parameters().all())
+    if (is_read(model, parameter))
+      bytes += parameter.count * (parameter.is_matrix() ? kernels::weight_bytes(shape.weights) : 4);
+  return bytes;
 }
 
 void measure_generation(const ops::Context& context, const std::vector<BenchPreset>& presets,
@@ -121,7 +150,7 @@ void measure_generation(const ops::Context& context, const std::vector<BenchPres
     const BenchPreset& preset = presets[static_cast<size_t>(i)];
     GenerateProblem problem(context, preset, shape);
     const int threads = context.pool.size();
-    StreamProblem stream(context, threads, decode_bytes(problem.model(), 0) / threads);
+    StreamProblem stream(context, threads, decode_bytes(problem.model(), shape, 0) / threads);
     std::vector<Subject> subjects = {[&] { return problem.prefill(); },
                                      [&] { return problem.decode(); },
                                      [&] { return stream.measure(Stream::kRead); }};

@@ -10,6 +10,7 @@
 #include "bench/random_tokens.h"
 #include "bench/report.h"
 #include "threads/topology.h"
+#include "train/parallel_choice.h"
 #include "train/run.h"
 #include "train/trainer.h"
 
@@ -36,13 +37,13 @@ int64_t peak_resident_bytes() {
 class StepServer {
  public:
   explicit StepServer(const RunSettings& settings)
-      : settings_(settings),
-        pool_(choose_threads(static_cast<int>(settings.train.threads)).count),
+      : pool_(choose_threads(static_cast<int>(settings.train.threads)).count),
         context_{pool_, kernels::chosen_table(), nullptr},
         model_(settings.model),
         data_(
             random_tokens(kBatches * settings.train.batch_size * settings.model.context_length + 1,
                           settings.model.vocabulary_size)),
+        settings_(with_parallel_mode(settings)),
         trainer_(model_, context_, settings_, data_.all()) {
     trainer_.initialise();
     trainer_.step();
@@ -54,6 +55,13 @@ class StepServer {
   }
 
  private:
+  // parallel.mode = auto is measured as at the start of a run.
+  RunSettings with_parallel_mode(RunSettings settings) const {
+    if (settings.parallel.mode == ParallelSettings::Mode::kAuto)
+      settings.parallel.mode = choose_parallel(model_, context_, settings, data_.all()).mode;
+    return settings;
+  }
+
   Json ready() const {
     return {{"flops_per_token", model_.training_flops_per_token()},
             {"tokens_per_step", trainer_.tokens_per_step()},
@@ -86,11 +94,11 @@ class StepServer {
     return {{"seconds", seconds}, {"operations", operations}, {"resident_bytes", resident}};
   }
 
-  RunSettings settings_;
   ThreadPool pool_;
   ops::Context context_;
   Transformer model_;
   TokenDataset data_;
+  RunSettings settings_;
   Trainer trainer_;
 };
 

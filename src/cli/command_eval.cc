@@ -16,6 +16,7 @@
 #include "data/prepare.h"
 #include "model/engine.h"
 #include "train/corpus.h"
+#include "train/operation_parallel.h"
 #include "train/trainer.h"
 
 namespace cllm::cli {
@@ -123,11 +124,11 @@ int eval(const EvalOptions& options, ActionContext& context) {
   const int64_t B = std::clamp<int64_t>((text.size() - 1) / T, 1, settings.batch_size);
 
   const Engine engine(static_cast<int>(settings.threads));
-  Session session(*model.loaded.model, engine.context(),
-                  {.B = B, .T = T, .S = T, .training = false});
+  OperationParallel source(*model.loaded.model, engine.context(),
+                           {.B = B, .T = T, .S = T, .training = false});
   Progress progress(context.log, "evaluating", text.size());
   const Evaluation result =
-      evaluate(session, model.loaded.weights.data(), EvalWindows(text, B, T), settings.windows,
+      evaluate(source, model.loaded.weights.data(), EvalWindows(text, B, T), settings.windows,
                token_bytes(corpus.tokenizer), [&](int64_t done, int64_t batches) {
                  check_interrupt();
                  progress.update(done * text.size() / batches);

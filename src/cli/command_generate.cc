@@ -1,7 +1,10 @@
 // cllm generate: text from a model, shown as it comes.
+#include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/units.h"
 #include "cli/field_options.h"
@@ -18,16 +21,24 @@ namespace {
 struct GenerateSettings {
   int64_t max_tokens = 256;
   int64_t threads = 0;
+  ops::WeightType weights = ops::WeightType::kFp32;
+  int64_t batch = 8;
   void list(FieldList& fields) {
     fields.add("max_tokens", max_tokens, {.help = "longest text", .unit = "tokens", .minimum = 1});
     fields.add("threads", threads,
                {.help = "threads; 0 = one per core", .minimum = 0, .maximum = 1024});
+    fields.add("weights", weights, kWeightNames,
+               {.help = "how matrices are stored: fp32 is exact, bf16 and int8 are faster"});
+    fields.add("batch", batch,
+               {.help = "prompts decoded together; each takes a cache",
+                .minimum = 1,
+                .maximum = Generator::kMostSequences});
   }
 };
 
 struct GenerateOptions {
   ModelArgument model;
-  std::string prompt, prompt_file;
+  std::string prompt, prompt_file, prompts;
   std::vector<std::string> stop;
   bool escapes = false;
   bool no_echo = false;
@@ -56,6 +67,20 @@ std::string read_prompt(const GenerateOptions& options) {
   if (!options.prompt_file.empty()) return read_text(options.prompt_file);
   if (options.prompt == "-") return read_text("-");
   return options.escapes ? unescaped(options.prompt, "--prompt") : options.prompt;
+}
+
+// One, or the lines of the file of prompts.
+std::vector<std::string> read_prompts(const GenerateOptions& options) {
+  if (options.prompts.empty()) return {read_prompt(options)};
+  std::vector<std::string> prompts;
+  std::istringstream lines(read_text(options.prompts));
+  for (std::string line; std::getline(lines, line);) {
+    if (line.ends_with('\r')) line.pop_back();
+    prompts.push_back(options.escapes ? unescaped(line, "--prompts") : line);
+  }
+  if (prompts.empty())
+    throw Error(ErrorKind::kData, options.prompts, "no prompt in it", "write one per line");
+  return prompts;
 }
 
 GenerationOptions generation_options(const GenerateOptions& options, GenerateSettings& settings) {
@@ -110,29 +135,69 @@ Generation stream(Generator& generator, const ModelInUse& model, const std::stri
   return result;
 }
 
+// Whole texts in the order of their prompts: JSON, or texts with an empty line between.
+std::vector<Generation> run_batch(Generator& generator, const ModelInUse& model,
+                                  const std::vector<std::string>& prompts,
+                                  const GenerationOptions& generation, bool json, bool echo,
+                                  Output& out) {
+  std::vector<Generation> results =
+      generator.generate(model.tokenizer, prompts, generation,
+                         [](size_t, std::string_view) { return stop_signal() == 0; });
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    if (json)
+      out.json(to_json(model, prompts[i], generation.sampling, results[i]));
+    else
+      out.write((i > 0 ? "\n" : "") + (echo ? prompts[i] : "") + results[i].text + "\n");
+  }
+  return results;
+}
+
+// The texts' last words on standard error.
+void log_result(const std::vector<Generation>& results, double seconds, Log& log) {
+  const Generation& first = results.front();
+  if (results.size() == 1)
+    return log.info(fmt::format(
+        "prompt of {} tokens: {}; text of {} tokens: {}; ended by {}", first.prompt_tokens,
+        format_rate(rate(first.prompt_tokens, first.prompt_seconds), "tokens"), first.tokens,
+        format_rate(rate(first.tokens, first.seconds), "tokens"), reason_name(first.reason)));
+  int64_t tokens = 0;
+  for (const Generation& result : results)
+    tokens += result.tokens;
+  log.info(fmt::format("{} prompts, texts of {} tokens: {}, prompts included", results.size(),
+                       tokens, format_rate(rate(tokens, seconds), "tokens")));
+}
+
+Generator make_generator(ModelInUse& model, const Engine& engine, const GenerateSettings& settings,
+                         size_t prompts) {
+  const auto batch = std::min(settings.batch, static_cast<int64_t>(prompts));
+  return {*model.loaded.model, engine.context(),
+          DecodeWeights(*model.loaded.model, engine.context(), settings.weights,
+                        std::move(model.loaded.weights)),
+          batch};
+}
+
 int generate(const GenerateOptions& options, ActionContext& context) {
   GenerateSettings settings;
   const GenerationOptions generation = generation_options(options, settings);
-  const std::string prompt = read_prompt(options);
-  const ModelInUse model = load_model_argument(options.model, context.log);
-  check_prompt(model, prompt, context.log);
+  const std::vector<std::string> prompts = read_prompts(options);
+  ModelInUse model = load_model_argument(options.model, context.log);
+  for (const std::string& prompt : prompts)
+    check_prompt(model, prompt, context.log);
   const Engine engine(static_cast<int>(settings.threads));
-  Generator generator(*model.loaded.model, engine.context(), model.loaded.weights.data());
+  Generator generator = make_generator(model, engine, settings, prompts.size());
   install_signal_handlers();
-  Generation result;
-  if (context.global.json) {
-    result = generator.generate(model.tokenizer, prompt, generation,
-                                [](std::string_view) { return stop_signal() == 0; });
-    context.out.json(to_json(model, prompt, generation.sampling, result));
-  } else {
-    result = stream(generator, model, prompt, generation, !options.no_echo, context.out);
-  }
+  const bool json = context.global.json, echo = !options.no_echo;
+  std::vector<Generation> results;
+  const double start = steady_seconds();
+  if (json || prompts.size() > 1)
+    results = run_batch(generator, model, prompts, generation, json, echo, context.out);
+  else
+    results = {stream(generator, model, prompts.front(), generation, echo, context.out)};
   context.out.flush();
-  context.log.info(fmt::format(
-      "prompt of {} tokens: {}; text of {} tokens: {}; ended by {}", result.prompt_tokens,
-      format_rate(rate(result.prompt_tokens, result.prompt_seconds), "tokens"), result.tokens,
-      format_rate(rate(result.tokens, result.seconds), "tokens"), reason_name(result.reason)));
-  return result.reason == StopReason::kInterrupted ? 128 + stop_signal() : 0;
+  log_result(results, steady_seconds() - start, context.log);
+  const bool interrupted = std::ranges::any_of(
+      results, [](const Generation& one) { return one.reason == StopReason::kInterrupted; });
+  return interrupted ? 128 + stop_signal() : 0;
 }
 
 }  // namespace
@@ -142,6 +207,7 @@ void add_generate(Program& program) {
       add_command(program, program.app, "generate", "Write text with a model",
                   "  cllm generate runs/demo --prompt \"One day\"\n"
                   "  cllm generate runs/demo --temperature 0 --max-tokens 50 --json\n"
+                  "  cllm generate runs/demo --prompts prompts.txt --weights int8 --json\n"
                   "  cllm generate runs/demo --prompt-file start.txt --escapes --stop '\\n\\n'\n"
                   "  echo -n \"One day\" | cllm generate runs/demo --prompt -");
   auto options = std::make_shared<GenerateOptions>();
@@ -154,11 +220,17 @@ void add_generate(Program& program) {
   command->add_option("--prompt-file", options->prompt_file, "file with the prompt")
       ->type_name("FILE")
       ->excludes(prompt);
+  command
+      ->add_option("--prompts", options->prompts,
+                   "file with one prompt per line, decoded together; - reads standard input")
+      ->type_name("FILE")
+      ->excludes(prompt)
+      ->excludes("--prompt-file");
   command->add_option("--stop", options->stop, "end before this text; may be given several times")
       ->type_name("TEXT")
       ->allow_extra_args(false);
   command->add_flag("--escapes", options->escapes,
-                    "understand \\n, \\t, ... in --prompt and --stop");
+                    "understand \\n, \\t, ... in --prompt, --prompts and --stop");
   command->add_flag("--no-echo", options->no_echo, "do not show the prompt before the text");
   options->fields.add_section<GenerateSettings>(*command, "generate");
   options->fields.add_section<SamplingOptions>(*command, "sampling");

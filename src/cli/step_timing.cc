@@ -42,6 +42,9 @@ double time_step(Trainer& trainer) {
 StepTiming time_steps(const Transformer& model, const RunSettings& wanted, const Engine& engine) {
   RunSettings settings = wanted;
   settings.model = model.config();
+  // What a run chooses is at least as fast.
+  if (settings.parallel.mode == ParallelSettings::Mode::kAuto)
+    settings.parallel.mode = ParallelSettings::Mode::kOperation;
   int64_t& B = settings.train.batch_size;
   int64_t& T = settings.model.context_length;
   const double most = kOperations * engine.threads().count;

@@ -1,6 +1,7 @@
 // The avx2 table: one exported symbol. Only kernel internals, intrinsics and C headers may be
 // included here, so that the linker can never pick a copy of an inline function compiled for this
 // instruction set.
+#include "kernels/decode_inl.h"
 #include "kernels/gemm_inl.h"
 #include "kernels/signature_avx2_inl.h"
 #include "kernels/storage_inl.h"
@@ -13,6 +14,7 @@ namespace cllm::kernels {
 extern const Table kAvx2Table;
 const Table kAvx2Table = {"avx2",
                           make_gemm_kernels<Avx2Vec>(),
+                          make_decode_kernels<Avx2Vec>(),
                           make_storage_kernels<Avx2Vec, float>(),
                           make_storage_kernels<Avx2Vec, Bf16>(),
                           make_storage_kernels<Avx2Vec, Fp16>(),

@@ -1,6 +1,7 @@
 // The scalar table: one exported symbol. Only kernel internals, intrinsics and C headers may be
 // included here, so that the linker can never pick a copy of an inline function compiled for this
 // instruction set.
+#include "kernels/decode_inl.h"
 #include "kernels/gemm_inl.h"
 #include "kernels/signature_scalar_inl.h"
 #include "kernels/storage_inl.h"
@@ -13,6 +14,7 @@ namespace cllm::kernels {
 extern const Table kScalarTable;
 const Table kScalarTable = {"scalar",
                             make_gemm_kernels<ScalarVec>(),
+                            make_decode_kernels<ScalarVec>(),
                             make_storage_kernels<ScalarVec, float>(),
                             make_storage_kernels<ScalarVec, Bf16>(),
                             make_storage_kernels<ScalarVec, Fp16>(),

@@ -4,6 +4,7 @@
 //
 // A table's members are grouped by idea; each group's header holds the contracts:
 //   gemm.h       packing and the register tile of the matrix product
+//   decode.h     few rows times stored weights, for generation
 //   rows.h       normalisation, activation, softmax, cross-entropy, rotary, dropout, elementwise
 //   attention.h  tiles of attention, forward and backward
 //   update.h     optimizer updates and norms over flat spans

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/attention.h"
+#include "kernels/decode.h"
 #include "kernels/gemm.h"
 #include "kernels/rows.h"
 #include "kernels/signature.h"
@@ -20,6 +21,7 @@ struct StorageKernels {
 struct Table {
   const char* name;  // "scalar", "avx2", "avx512", "avx512_bf16": also the value of CLLM_ISA
   GemmKernels gemm;
+  DecodeKernels decode;
   StorageKernels<float> fp32;
   StorageKernels<Bf16> bf16;
   StorageKernels<Fp16> fp16;

@@ -25,7 +25,11 @@ struct Avx2Vec {
   static void store(Bf16* p, Float x) { store_halves(p, narrow(p, x)); }
   static Float load(const Fp16* p) { return widen(p, load_halves(p)); }
   static void store(Fp16* p, Float x) { store_halves(p, narrow(p, x)); }
-  // AVX2 has no masked access to 16-bit elements: the ends of spans go through memory.
+  static Float load(const int8_t* p) {
+    return _mm256_cvtepi32_ps(
+        _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+  }
+  // AVX2 has no masked access to small elements: the ends of spans go through memory.
   template <class S>
   static Float load_partial(const S* p, int64_t n) {
     S lanes[kLanes] = {};

@@ -29,6 +29,12 @@ struct Avx512Common {
   static Float load_partial(const Bf16* p, int64_t n) { return widen_bf16(load_halves(p, n)); }
   static Float load(const Fp16* p) { return _mm512_cvtph_ps(load_halves(p, kLanes)); }
   static Float load_partial(const Fp16* p, int64_t n) { return _mm512_cvtph_ps(load_halves(p, n)); }
+  static Float load(const int8_t* p) {
+    return widen_int8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  }
+  static Float load_partial(const int8_t* p, int64_t n) {
+    return widen_int8(_mm_maskz_loadu_epi8(mask(n), p));
+  }
   static void store(Fp16* p, Float x) { store_halves(p, kLanes, narrow_fp16(x)); }
   static void store_partial(Fp16* p, int64_t n, Float x) { store_halves(p, n, narrow_fp16(x)); }
   static Float add(Float a, Float b) { return _mm512_add_ps(a, b); }
@@ -120,6 +126,9 @@ struct Avx512Common {
  private:
   static Float widen_bf16(__m256i x) {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16));
+  }
+  static Float widen_int8(__m128i x) {
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(x));
   }
   static __m256i narrow_fp16(Float x) {
     return _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT);

@@ -22,6 +22,7 @@ struct ScalarVec {
   static Float load(const Bf16* p) { return from_bits(uint32_t{p->bits} << 16); }
   static void store(Bf16* p, Float x) { p->bits = narrow_to_bf16(to_bits(x)); }
   static Float load(const Fp16* p) { return widen_fp16(p->bits); }
+  static Float load(const int8_t* p) { return *p; }
   static void store(Fp16* p, Float x) { p->bits = narrow_to_fp16(to_bits(x)); }
   // The first n lanes, 0 <= n <= kLanes; the others read as zero and are not written.
   template <class S>

@@ -1,9 +1,10 @@
 #include "model/generator.h"
 
 #include <algorithm>
+#include <array>
 
+#include "base/check.h"
 #include "base/clock.h"
-#include "text/utf8_stream.h"
 
 namespace cllm {
 namespace {
@@ -11,83 +12,23 @@ namespace {
 // Tokens of a prompt that are read at once: enough rows to fill the matrix product's tiles.
 constexpr int64_t kPromptChunk = 128;
 
-nn::PlanShape inference_shape(const Transformer& model, int64_t chunk) {
-  return {.B = 1, .T = chunk, .S = model.config().context_length, .training = false};
+int64_t prompt_chunk(const Transformer& model) {
+  return std::min(kPromptChunk, model.config().context_length);
 }
 
-// Holds back text that may be the beginning of a stop string.
-class StopFilter {
- public:
-  explicit StopFilter(const std::vector<std::string>& stop) : stop_(stop) {}
+nn::PlanShape inference_shape(const Transformer& model, ops::WeightType type, int64_t batch) {
+  CHECK_MSG(batch >= 1 && batch <= Generator::kMostSequences, "batch={}", batch);
+  return {.B = 1,
+          .T = std::max(prompt_chunk(model), batch),
+          .S = model.config().context_length,
+          .training = false,
+          .weights = type};
+}
 
-  // Adds text; returns what is certain now. Sets stopped() if a stop string is complete.
-  std::string add(std::string_view text) {
-    held_ += text;
-    size_t first = std::string::npos;
-    for (const std::string& stop : stop_)
-      if (!stop.empty()) first = std::min(first, held_.find(stop));
-    if (first != std::string::npos) {
-      stopped_ = true;
-      held_.resize(first);
-      return take(held_.size());
-    }
-    return take(held_.size() - longest_partial());
-  }
-  std::string rest() { return take(held_.size()); }
-  bool stopped() const { return stopped_; }
-
- private:
-  std::string take(size_t bytes) {
-    std::string text = held_.substr(0, bytes);
-    held_.erase(0, bytes);
-    return text;
-  }
-  // The longest suffix of the held text that begins a stop string.
-  size_t longest_partial() const {
-    size_t longest = 0;
-    for (const std::string& stop : stop_)
-      for (size_t bytes = std::min(held_.size(), stop.size()); bytes > longest; --bytes)
-        if (std::string_view(held_).substr(held_.size() - bytes) ==
-            std::string_view(stop).substr(0, bytes))
-          longest = bytes;
-    return longest;
-  }
-
-  const std::vector<std::string>& stop_;
-  std::string held_;
-  bool stopped_ = false;
-};
-
-// The way of a token's bytes to the sink: whole characters, then what is certain of them.
-class TextOut {
- public:
-  TextOut(const std::vector<std::string>& stop, const TextSink& sink)
-      : filter_(stop), sink_(sink) {}
-
-  void add(std::string_view bytes) { emit(filter_.add(characters_.push(bytes))); }
-  // What was held back; nothing after a stop string or when the sink wants no more.
-  void finish() {
-    if (closed()) return;
-    emit(filter_.add(characters_.flush()));
-    emit(filter_.rest());
-  }
-  bool refused() const { return refused_; }
-  bool stopped() const { return filter_.stopped(); }
-  bool closed() const { return refused() || stopped(); }
-  const std::string& text() const { return text_; }
-
- private:
-  void emit(const std::string& text) {
-    text_ += text;
-    if (!text.empty() && !sink_(text)) refused_ = true;
-  }
-
-  Utf8Streamer characters_;
-  StopFilter filter_;
-  const TextSink& sink_;
-  std::string text_;
-  bool refused_ = false;
-};
+int64_t cache_floats(const Transformer& model) {
+  const ModelConfig& config = model.config();
+  return config.layers * config.context_length * config.kv_head_count() * config.head_width();
+}
 
 std::vector<int32_t> prompt_tokens(const Tokenizer& tokenizer, std::string_view prompt) {
   std::vector<int32_t> tokens;
@@ -102,79 +43,177 @@ std::span<const int32_t> last_of(std::span<const int32_t> tokens, int64_t most) 
 
 }  // namespace
 
-Generator::Generator(const Transformer& model, const ops::Context& context, const float* weights)
+// One prompt on its way.
+class Generator::Sequence {
+ public:
+  Sequence(size_t index, const Tokenizer& tokenizer, std::string_view prompt,
+           const GenerationOptions& options, const Transformer& model, TextSink sink)
+      : index_(index),
+        tokenizer_(&tokenizer),
+        max_tokens_(options.max_tokens),
+        history_(prompt_tokens(tokenizer, prompt)),
+        sampler_(options.sampling, model.config().vocabulary_size),
+        out_(options.stop, std::move(sink)) {
+    result_.prompt_tokens = static_cast<int64_t>(history_.size());
+  }
+
+  size_t index() const { return index_; }
+  std::span<const int32_t> history() const { return history_; }
+  bool ended() const { return ended_; }
+  void count_seconds(double prompt, double tokens) {
+    result_.prompt_seconds += prompt;
+    result_.seconds += tokens;
+  }
+
+  // Takes the next token from logits [V], unless there are enough.
+  void take(std::span<float> logits) {
+    if (result_.tokens >= max_tokens_) return end(StopReason::kLength);
+    const auto vocabulary = static_cast<size_t>(tokenizer_->vocabulary_size());
+    const int32_t token = sampler_.next(logits.first(vocabulary), history_);
+    ++result_.tokens;
+    if (token == tokenizer_->end_of_text()) return end(StopReason::kEndToken);
+    history_.push_back(token);
+    out_.add(tokenizer_->bytes_of(token));
+    if (out_.closed())
+      end(out_.refused() ? StopReason::kInterrupted : StopReason::kStopString);
+    else if (result_.tokens >= max_tokens_)
+      end(StopReason::kLength);
+  }
+
+  void interrupt() { end(StopReason::kInterrupted); }
+  Generation finish() {
+    out_.finish();
+    result_.text = out_.text();
+    return std::move(result_);
+  }
+
+ private:
+  void end(StopReason reason) {
+    result_.reason = reason;
+    ended_ = true;
+  }
+
+  size_t index_;
+  const Tokenizer* tokenizer_;
+  int64_t max_tokens_;
+  std::vector<int32_t> history_;
+  Sampler sampler_;
+  TextOut out_;
+  Generation result_;
+  bool ended_ = false;
+};
+
+Generator::Generator(const Transformer& model, const ops::Context& context, DecodeWeights weights,
+                     int64_t batch)
     : model_(model),
-      weights_(weights),
-      chunk_(std::min(kPromptChunk, model.config().context_length)),
-      session_(model, context, inference_shape(model, chunk_)) {
+      weights_(std::move(weights)),
+      chunk_(prompt_chunk(model)),
+      session_(model, context, inference_shape(model, weights_.type(), batch)),
+      cache_memory_(2 * batch * cache_floats(model), "the key/value caches") {
   const ModelConfig& config = model.config();
-  cache_.row_stride = config.kv_head_count() * config.head_width();
-  cache_.capacity = config.context_length;
-  cache_.layer_stride = cache_.capacity * cache_.row_stride;
-  const int64_t half = config.layers * cache_.layer_stride;
-  cache_memory_ = Arena(2 * half, "the key/value cache");
-  cache_.keys = cache_memory_.data();
-  cache_.values = cache_memory_.data() + half;
+  nn::KvCache cache;
+  cache.row_stride = config.kv_head_count() * config.head_width();
+  cache.capacity = config.context_length;
+  cache.layer_stride = cache.capacity * cache.row_stride;
+  for (int64_t b = 0; b < batch; ++b) {
+    cache.keys = cache_memory_.data() + 2 * b * cache_floats(model);
+    cache.values = cache.keys + cache_floats(model);
+    caches_.push_back(cache);
+  }
 }
 
-int64_t Generator::plan_bytes(const Transformer& model, const ops::Context& context) {
-  const ModelConfig& config = model.config();
-  const Planner plan = Session::plan_only(
-      model, context, inference_shape(model, std::min(kPromptChunk, config.context_length)));
-  const int64_t cache =
-      2 * config.layers * config.context_length * config.kv_head_count() * config.head_width();
-  return (plan.arena_floats() + cache) * static_cast<int64_t>(sizeof(float));
+int64_t Generator::plan_bytes(const Transformer& model, const ops::Context& context,
+                              ops::WeightType type, int64_t batch) {
+  const Planner plan = Session::plan_only(model, context, inference_shape(model, type, batch));
+  return (plan.arena_floats() + 2 * batch * cache_floats(model)) *
+         static_cast<int64_t>(sizeof(float));
 }
 
-std::span<float> Generator::feed(std::span<const int32_t> tokens) {
+std::span<float> Generator::feed(std::span<const int32_t> tokens, nn::KvCache& cache) {
   std::span<float> logits;
   while (!tokens.empty()) {
     const size_t count = std::min(tokens.size(), static_cast<size_t>(chunk_));
-    logits = session_.extend(tokens.first(count), weights_, cache_);
+    logits = session_.extend(tokens.first(count), weights_, {&cache, 1});
     tokens = tokens.subspan(count);
   }
   return logits;
 }
 
-std::span<float> Generator::feed_last(std::span<const int32_t> history) {
-  if (cache_.length < cache_.capacity) return feed(history.last(1));
-  cache_.length = 0;
-  return feed(last_of(history, (cache_.capacity + 1) / 2));
+void Generator::start(Sequence& sequence, nn::KvCache& cache) {
+  const double begin = steady_seconds();
+  cache.length = 0;
+  const std::span<float> logits = feed(last_of(sequence.history(), cache.capacity), cache);
+  const double read = steady_seconds();
+  sequence.take(logits);
+  sequence.count_seconds(read - begin, steady_seconds() - read);
+}
+
+void Generator::make_room(const Sequence& sequence, nn::KvCache& cache) {
+  if (cache.length < cache.capacity) return;
+  cache.length = 0;
+  const auto kept = last_of(sequence.history(), (cache.capacity + 1) / 2);
+  feed(kept.first(kept.size() - 1), cache);
+}
+
+void Generator::step(std::span<const std::unique_ptr<Sequence>> sequences) {
+  const double begin = steady_seconds();
+  std::array<int32_t, kMostSequences> tokens;
+  for (size_t i = 0; i < sequences.size(); ++i) {
+    make_room(*sequences[i], caches_[i]);
+    tokens[i] = sequences[i]->history().back();
+  }
+  const std::span<float> logits =
+      session_.extend(std::span(tokens).first(sequences.size()), weights_,
+                      std::span(caches_).first(sequences.size()));
+  const size_t V = logits.size() / sequences.size();
+  for (size_t i = 0; i < sequences.size(); ++i)
+    sequences[i]->take(logits.subspan(i * V, V));
+  const double seconds = steady_seconds() - begin;
+  for (const auto& sequence : sequences)
+    sequence->count_seconds(0, seconds);
+}
+
+std::vector<Generation> Generator::generate(const Tokenizer& tokenizer,
+                                            std::span<const std::string> prompts,
+                                            const GenerationOptions& options,
+                                            const BatchSink& sink) {
+  std::vector<Generation> results(prompts.size(), {.reason = StopReason::kInterrupted});
+  std::vector<std::unique_ptr<Sequence>> active;  // sequence i has cache i
+  bool interrupted = false;
+  const auto retire = [&](size_t i) {
+    results[active[i]->index()] = active[i]->finish();
+    interrupted |= results[active[i]->index()].reason == StopReason::kInterrupted;
+    std::swap(caches_[i], caches_[active.size() - 1]);
+    std::swap(active[i], active.back());
+    active.pop_back();
+  };
+  for (size_t next = 0; !interrupted && (next < prompts.size() || !active.empty());) {
+    if (next < prompts.size() && active.size() < caches_.size()) {
+      active.push_back(std::make_unique<Sequence>(
+          next, tokenizer, prompts[next], options, model_,
+          [&sink, next](std::string_view text) { return sink(next, text); }));
+      ++next;
+      start(*active.back(), caches_[active.size() - 1]);
+    } else {
+      step(active);
+    }
+    for (size_t i = active.size(); i-- > 0;)
+      if (active[i]->ended()) retire(i);
+  }
+  while (!active.empty()) {
+    active.back()->interrupt();
+    retire(active.size() - 1);
+  }
+  return results;
 }
 
 Generation Generator::generate(const Tokenizer& tokenizer, std::string_view prompt,
                                const GenerationOptions& options, const TextSink& sink) {
-  Generation result;
-  std::vector<int32_t> history = prompt_tokens(tokenizer, prompt);
-  result.prompt_tokens = static_cast<int64_t>(history.size());
-  const double start = steady_seconds();
-  cache_.length = 0;
-  std::span<float> logits = feed(last_of(history, cache_.capacity));
-  const double prompt_end = steady_seconds();
-  result.prompt_seconds = prompt_end - start;
-
-  const auto vocabulary = static_cast<size_t>(tokenizer.vocabulary_size());
-  Sampler sampler(options.sampling, model_.config().vocabulary_size);
-  TextOut out(options.stop, sink);
-  while (result.tokens < options.max_tokens) {
-    if (result.tokens > 0) logits = feed_last(history);
-    const int32_t token = sampler.next(logits.first(vocabulary), history);
-    ++result.tokens;
-    if (token == tokenizer.end_of_text()) {
-      result.reason = StopReason::kEndToken;
-      break;
-    }
-    history.push_back(token);
-    out.add(tokenizer.bytes_of(token));
-    if (out.closed()) {
-      result.reason = out.refused() ? StopReason::kInterrupted : StopReason::kStopString;
-      break;
-    }
-  }
-  out.finish();
-  result.text = out.text();
-  result.seconds = steady_seconds() - prompt_end;
-  return result;
+  const std::string text(prompt);
+  return std::move(
+      generate(tokenizer, std::span(&text, 1), options, [&sink](size_t, std::string_view part) {
+        return sink(part);
+      }).front());
 }
 
 }  // namespace cllm

@@ -1,13 +1,17 @@
-// Text from a model: prompt, key/value cache, sampling, stop strings. One sequence.
+// Text from a model: prompts, key/value caches, sampling, stop strings. Several prompts are decoded
+// as a batch, one token of each per step, so that the weights are read once for all.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "model/decode_weights.h"
+#include "model/generator_text.h"
 #include "model/sampler.h"
 #include "model/session.h"
 #include "text/tokenizer.h"
@@ -29,21 +33,29 @@ struct Generation {
   int64_t prompt_tokens = 0;
   int64_t tokens = 0;
   double prompt_seconds = 0;
-  double seconds = 0;  // of the generated tokens
+  double seconds = 0;  // of the steps that made its tokens, together with those of others
 };
 
-// Receives text as it becomes certain: whole UTF-8 characters, nothing that may still become part
-// of a stop string. Returning false ends the generation.
-using TextSink = std::function<bool(std::string_view)>;
+// The TextSink of prompt number `index`.
+using BatchSink = std::function<bool(size_t index, std::string_view text)>;
 
-// Not thread-safe. model, context, weights must outlive it. Memory: cache and activations, taken in
-// the constructor.
+// Not thread-safe. model, context and weights given by address must outlive it. Memory: caches and
+// activations, taken in the constructor.
 class Generator {
  public:
-  Generator(const Transformer& model, const ops::Context& context, const float* weights);
+  // How many prompts may be decoded together.
+  static constexpr int64_t kMostSequences = ops::kDecodeRows;
 
-  // Bytes of cache and activations that a Generator takes, from shapes alone.
-  static int64_t plan_bytes(const Transformer& model, const ops::Context& context);
+  // Up to `batch` prompts at a time. Error (kMemory).
+  Generator(const Transformer& model, const ops::Context& context, DecodeWeights weights,
+            int64_t batch);
+  // One at a time, with fp32 weights that may change between calls.
+  Generator(const Transformer& model, const ops::Context& context, const float* weights)
+      : Generator(model, context, DecodeWeights(model, weights), 1) {}
+
+  // Bytes of caches and activations that a Generator takes, from shapes alone.
+  static int64_t plan_bytes(const Transformer& model, const ops::Context& context,
+                            ops::WeightType type = ops::WeightType::kFp32, int64_t batch = 1);
 
   // An empty prompt starts from the end-of-text token (or token 0 without one). A prompt longer
   // than the context keeps its last tokens. When the context is full, generation goes on with its
@@ -51,19 +63,29 @@ class Generator {
   Generation generate(const Tokenizer& tokenizer, std::string_view prompt,
                       const GenerationOptions& options, const TextSink& sink);
 
+  // The same for several prompts, each with options.sampling.seed: a prompt's text is what it gets
+  // alone. When one ends, the next prompt takes its place. A sink's `false` ends them all.
+  std::vector<Generation> generate(const Tokenizer& tokenizer, std::span<const std::string> prompts,
+                                   const GenerationOptions& options, const BatchSink& sink);
+
  private:
+  class Sequence;
+
   // Feeds tokens, for which the cache must have room; returns the logits after the last.
-  std::span<float> feed(std::span<const int32_t> tokens);
-  // Feeds the last token of the history; if the cache is full, it is emptied and the last half
-  // context of the history is read again.
-  std::span<float> feed_last(std::span<const int32_t> history);
+  std::span<float> feed(std::span<const int32_t> tokens, nn::KvCache& cache);
+  // Reads the prompt into the cache and takes the first token.
+  void start(Sequence& sequence, nn::KvCache& cache);
+  // One more token for each, whose caches are the first ones.
+  void step(std::span<const std::unique_ptr<Sequence>> sequences);
+  // A full cache keeps the last half context of the sequence, without its last token.
+  void make_room(const Sequence& sequence, nn::KvCache& cache);
 
   const Transformer& model_;
-  const float* weights_;
+  DecodeWeights weights_;
   int64_t chunk_;
   Session session_;
   Arena cache_memory_;
-  nn::KvCache cache_;
+  std::vector<nn::KvCache> caches_;
 };
 
 }  // namespace cllm

@@ -1,6 +1,7 @@
 #include "model/session.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "base/check.h"
@@ -52,11 +53,14 @@ void Session::plan_permanent(const Transformer& model, const ops::Context& conte
       planner.declare_permanent("scratch.gemm", static_cast<int64_t>(ops::gemm_scratch(context)));
   slots.scratch.attention = planner.declare_permanent(
       "scratch.attention", model.blocks().front().attention_floats(context, shape));
-  if (shape.training) {
+  if (shape.training)
     slots.scratch.reduction =
         planner.declare_permanent("scratch.reduction", reduction_floats(model, shape.rows()));
-    for (const nn::Linear* linear : model.linears())
-      slots.packed.push_back(linear->plan_packed(planner, context, shape));
+  if (shape.weights != ops::WeightType::kFp32) {
+    int64_t largest = 0;
+    for (const nn::Linear* linear : model.blocks().front().linears())
+      largest = std::max(largest, linear->in() * linear->out());
+    slots.scratch.expanded = planner.declare_permanent("scratch.expanded", largest);
   }
   if (model.config().position == PositionKind::kRotary) {
     const int64_t floats = shape.S * model.config().head_width() / 2;
@@ -117,32 +121,38 @@ Planner Session::plan_only(const Transformer& model, const ops::Context& context
   return planner;
 }
 
-Session::Session(const Transformer& model, const ops::Context& context, const nn::PlanShape& shape)
+int64_t Session::planned_bytes(const Transformer& model, const ops::Context& context,
+                               const nn::PlanShape& shape) {
+  const int64_t bytes =
+      plan_only(model, context, shape).arena_floats() * static_cast<int64_t>(sizeof(float));
+  if (!shape.training) return bytes;
+  return bytes + PackedWeights::planned_bytes(model, context, shape.storage);
+}
+
+Session::Session(const Transformer& model, const ops::Context& context, const nn::PlanShape& shape,
+                 PackedWeights* shared)
     : model_(model),
       context_(context),
       shape_(shape),
       slots_(make_plan(model, context, shape, planner_)) {
   arena_ = Arena(planner_.place(), "activations");
   make_rotary_tables();
-  if (shape.training) packed_.resize(model.parameters().all().size());
-}
-
-void Session::pack(const float* weights) {
-  if (packed_.empty()) return;
-  const nn::Run run{.context = context_,
-                    .plan = planner_,
-                    .arena = arena_.data(),
-                    .storage = shape_.storage,
-                    .weights = weights};
-  size_t index = 0;
-  for (const nn::Linear* linear : model_.linears())
-    packed_[static_cast<size_t>(linear->weight_parameter())] =
-        linear->pack(run, slots_.packed[index++]);
+  if (!shape.training) return;
+  packed_ = shared != nullptr ? shared : &own_packed_.emplace(model, context, shape.storage);
 }
 
 void Session::hold_weights(const float* weights) {
-  pack(weights);
-  held_ = weights;
+  if (own_packed_) own_packed_->hold_weights(weights);
+}
+
+void Session::release_weights() {
+  if (own_packed_) own_packed_->release_weights();
+}
+
+std::span<const nn::PackedLinear> Session::packed(const float* weights) {
+  if (packed_ == nullptr) return {};
+  CHECK(own_packed_ || packed_->holds(weights));
+  return packed_->of(weights);
 }
 
 void Session::make_rotary_tables() {
@@ -159,12 +169,11 @@ void Session::make_rotary_tables() {
 nn::Run Session::make_run(int64_t B, int64_t T, const float* weights) {
   CHECK_MSG(B >= 1 && T >= 1 && B * T <= shape_.rows() && T <= shape_.S, "{} x {}, planned {} x {}",
             B, T, shape_.B, shape_.T);
-  if (weights != held_) pack(weights);
   nn::Run run{.context = context_,
               .plan = planner_,
               .arena = arena_.data(),
               .storage = shape_.storage,
-              .packed = packed_,
+              .packed = packed(weights),
               .weights = weights,
               .B = B,
               .T = T};
@@ -178,8 +187,7 @@ void Session::embed(const nn::Run& run, const int32_t* tokens) {
   for (int64_t n = 0; n < run.rows(); ++n)
     CHECK_MSG(tokens[n] >= 0 && tokens[n] < V, "tokens[{}]={} V={}", n, tokens[n], V);
   const Parameter* positions = model_.position_table();
-  const float* position_rows =
-      positions == nullptr ? nullptr : run.weights + positions->offset + run.first_position() * C;
+  const float* position_rows = positions == nullptr ? nullptr : run.weights + positions->offset;
   const ops::Values x = run.values(slots_.embedded);
   ops::embedding_forward(context_, run.rows(), run.T, C, tokens,
                          run.weights + model_.token_table().offset, position_rows, x);
@@ -336,22 +344,39 @@ void Session::logits(std::span<const int32_t> tokens, const float* weights, floa
                  static_cast<float>(model_.config().logit_softcap), logits);
 }
 
-std::span<float> Session::extend(std::span<const int32_t> tokens, const float* weights,
-                                 nn::KvCache& cache) {
-  const auto T = static_cast<int64_t>(tokens.size());
-  CHECK_MSG(cache.capacity <= shape_.S, "capacity {}, planned {}", cache.capacity, shape_.S);
-  nn::Run run = make_run(1, T, weights);
-  run.cache = &cache;
-  embed(run, tokens.data());
+void Session::gather(const nn::Run& run, std::span<const int32_t> tokens,
+                     const DecodeWeights& weights) {
+  std::array<int64_t, ops::kDecodeRows> first_positions;
+  for (size_t b = 0; b < run.caches.size(); ++b)
+    first_positions[b] = run.caches[b].length;
+  const Parameter* table = model_.position_table();
+  ops::gather(context_, run.T, tokens, weights.matrix(model_.token_table()), first_positions,
+              table != nullptr ? &weights.matrix(*table) : nullptr, run.at(slots_.embedded));
+}
+
+std::span<float> Session::extend(std::span<const int32_t> tokens, const DecodeWeights& weights,
+                                 std::span<nn::KvCache> caches) {
+  const auto B = static_cast<int64_t>(caches.size()), N = static_cast<int64_t>(tokens.size());
+  CHECK_MSG(B >= 1 && B <= ops::kDecodeRows && N % B == 0 && weights.type() == shape_.weights,
+            "B={} N={}", B, N);
+  const int64_t T = N / B;
+  nn::Run run = make_run(B, T, weights.values());
+  run.stored = weights.matrices();
+  run.caches = caches;
+  gather(run, tokens, weights);
   forward_blocks(run);
   final_norm(run);
-  cache.length += T;
+  for (nn::KvCache& cache : caches) {
+    CHECK_MSG(cache.capacity <= shape_.S, "capacity {}, planned {}", cache.capacity, shape_.S);
+    cache.length += T;
+  }
   const int64_t C = model_.config().width, V = model_.config().vocabulary_size;
   float* logits = run.at(slots_.logits);
-  model_.head().forward(run, slots_.scratch, 1, run.at(slots_.final) + (T - 1) * C, logits);
+  const float* last = run.at(slots_.final) + (B == 1 ? (T - 1) * C : 0);
+  model_.head().forward(run, slots_.scratch, B, last, logits);
   if (model_.config().logit_softcap > 0)
-    ops::softcap(context_, 1, V, static_cast<float>(model_.config().logit_softcap), logits);
-  return {logits, static_cast<size_t>(V)};
+    ops::softcap(context_, B, V, static_cast<float>(model_.config().logit_softcap), logits);
+  return {logits, static_cast<size_t>(B * V)};
 }
 
 }  // namespace cllm

@@ -6,11 +6,14 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "model/decode_weights.h"
 #include "model/gradient_window.h"
+#include "model/packed_weights.h"
 #include "model/transformer.h"
 #include "nn/run.h"
 #include "tensor/arena.h"
@@ -42,23 +45,33 @@ struct GradientStream {
 // Not thread-safe; one at a time per Session. `model` and `context` must outlive it.
 class Session {
  public:
-  // The plan without the memory behind it; arena_floats() tells what a Session of this shape needs.
+  // The plan without the memory behind it; arena_floats() tells what a Session of this shape needs
+  // besides packed weights.
   static Planner plan_only(const Transformer& model, const ops::Context& context,
                            const nn::PlanShape& shape);
 
-  // shape.S at most the model's context if its positions are learned. Error (kMemory) if the arena
-  // cannot be had.
-  Session(const Transformer& model, const ops::Context& context, const nn::PlanShape& shape);
+  // Bytes that a Session with packed weights of its own takes.
+  static int64_t planned_bytes(const Transformer& model, const ops::Context& context,
+                               const nn::PlanShape& shape);
+
+  // shape.S at most the model's context if its positions are learned. A session for training packs
+  // its weights itself, or multiplies with those that `shared` holds, of the same storage and
+  // kernels. Error (kMemory) if the arena cannot be had.
+  Session(const Transformer& model, const ops::Context& context, const nn::PlanShape& shape,
+          PackedWeights* shared = nullptr);
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
 
   const nn::PlanShape& shape() const { return shape_; }
   const Planner& plan() const { return planner_; }
-  int64_t arena_bytes() const { return arena_.bytes(); }
+  // Of its own.
+  int64_t bytes() const { return arena_.bytes() + (own_packed_ ? own_packed_->bytes() : 0); }
 
   // A session for training multiplies with packed copies of the matrices. Every call packs the
   // weights that it gets, unless they are held (see HeldWeights): then they were packed when that
-  // began. Other sessions read weights in place.
+  // began. Those of shared packed weights must be held. Other sessions read weights in place.
   void hold_weights(const float* weights);
-  void release_weights() { held_ = nullptr; }
+  void release_weights();
 
   // gradients = 0, the whole arena.
   void clear_gradients(float* gradients) const;
@@ -74,10 +87,11 @@ class Session {
   double evaluate(const Batch& batch, const float* weights);
   // Logits [T, V] of every row, softcap applied, into `logits`; no dropout. fp32 sessions.
   void logits(std::span<const int32_t> tokens, const float* weights, float* logits);
-  // Appends the tokens to the cache and returns the logits [V] after the last of them, valid until
-  // the next call.
-  std::span<float> extend(std::span<const int32_t> tokens, const float* weights,
-                          nn::KvCache& cache);
+  // Appends tokens [B, T] to the caches of B sequences (at most ops::kDecodeRows; one, if T > 1)
+  // and returns the logits [B, V] after the last token of each, valid until the next call. The bits
+  // of a sequence do not depend on the others. The plan must be for weights of this type.
+  std::span<float> extend(std::span<const int32_t> tokens, const DecodeWeights& weights,
+                          std::span<nn::KvCache> caches);
 
   // Runs the batch again, stage by stage, and names the first tensor with a NaN or an infinity: a
   // parameter, an activation, a loss, or a parameter's gradient, whose squares must be finite too
@@ -93,7 +107,6 @@ class Session {
     std::vector<nn::BlockPlan> blocks;
     std::vector<nn::BlockPlan>
         again;  // Recompute::kBlock: the forward that the backward runs again
-    std::vector<nn::Linear::PackedSlots> packed;  // by Transformer::linears
     nn::NormPlan final_norm;
     Slot final;   // [N, C] final_norm(last block)
     Slot logits;  // [head_rows, V]
@@ -111,9 +124,10 @@ class Session {
   static void plan_backward(const Transformer& model, const nn::PlanShape& shape, Planner& planner,
                             Slots& slots);
   void make_rotary_tables();
-  void pack(const float* weights);
+  std::span<const nn::PackedLinear> packed(const float* weights);
   nn::Run make_run(int64_t B, int64_t T, const float* weights);
   void embed(const nn::Run& run, const int32_t* tokens);
+  void gather(const nn::Run& run, std::span<const int32_t> tokens, const DecodeWeights& weights);
   void forward_blocks(const nn::Run& run);
   Slot last_output() const;
   void final_norm(const nn::Run& run);
@@ -132,22 +146,8 @@ class Session {
   Planner planner_;
   Slots slots_;
   Arena arena_;
-  std::vector<nn::PackedLinear> packed_;  // by parameter index; empty without training
-  const float* held_ = nullptr;
-};
-
-// Several micro-batches or evaluations with weights that do not change meanwhile: packs them once.
-class HeldWeights {
- public:
-  HeldWeights(Session& session, const float* weights) : session_(session) {
-    session.hold_weights(weights);
-  }
-  ~HeldWeights() { session_.release_weights(); }
-  HeldWeights(const HeldWeights&) = delete;
-  HeldWeights& operator=(const HeldWeights&) = delete;
-
- private:
-  Session& session_;
+  std::optional<PackedWeights> own_packed_;
+  PackedWeights* packed_ = nullptr;  // its own or shared; null without training
 };
 
 }  // namespace cllm

@@ -1,6 +1,7 @@
 #include "nn/attention.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 
@@ -54,27 +55,39 @@ ops::AttentionShape Attention::shape(const Run& run, int64_t S) const {
   return shape;
 }
 
-ops::QkNormShape Attention::qk_norm_shape(const Run& run) const {
-  return {.N = run.rows(),
+ops::QkNormShape Attention::qk_norm_shape(const Run& run, int64_t rows,
+                                          int64_t first_position) const {
+  return {.N = rows,
           .T = run.T,
           .H = options_.H,
           .K = options_.K,
           .D = options_.D,
           .epsilon = options_.qk_norm_epsilon,
-          .first_position = run.first_position(),
+          .first_position = first_position,
           .cosine = options_.rotary ? run.rotary_cosine : nullptr,
           .sine = options_.rotary ? run.rotary_sine : nullptr};
 }
 
-void Attention::position_heads(const Run& run, const AttentionPlan& plan) const {
+void Attention::position_rows(const Run& run, const AttentionPlan& plan, int64_t row, int64_t rows,
+                              int64_t first_position) const {
+  const ops::Values qkv = run.values(plan.qkv) + row * qkv_width();
   if (options_.qk_norm)
-    ops::qk_norm_forward(run.context, qk_norm_shape(run), run.values(plan.qkv), qkv_width(),
-                         run.weights + q_gain_, run.weights + k_gain_, run.values(plan.qk),
-                         qk_width(), run.at(plan.qk_rstd));
+    ops::qk_norm_forward(run.context, qk_norm_shape(run, rows, first_position), qkv, qkv_width(),
+                         run.weights + q_gain_, run.weights + k_gain_,
+                         run.values(plan.qk) + row * qk_width(), qk_width(),
+                         run.at(plan.qk_rstd) + row * (options_.H + options_.K));
   else if (options_.rotary)
-    ops::rotary(run.context, run.rows(), run.T, options_.H + options_.K, options_.D,
-                run.first_position(), run.rotary_cosine, run.rotary_sine, +1, run.values(plan.qkv),
-                qkv_width());
+    ops::rotary(run.context, rows, run.T, options_.H + options_.K, options_.D, first_position,
+                run.rotary_cosine, run.rotary_sine, +1, qkv, qkv_width());
+}
+
+void Attention::position_heads(const Run& run, const AttentionPlan& plan) const {
+  if (run.caches.empty()) return position_rows(run, plan, 0, run.rows(), 0);
+  int64_t row = 0;
+  for (const KvCache& cache : run.caches) {
+    position_rows(run, plan, row, run.T, cache.length);
+    row += run.T;
+  }
 }
 
 Attention::QkvRows Attention::rows(const Run& run, const AttentionPlan& plan) const {
@@ -84,8 +97,8 @@ Attention::QkvRows Attention::rows(const Run& run, const AttentionPlan& plan) co
   const int64_t q_stride = options_.qk_norm ? qk_width() : qkv_width();
   QkvRows rows;
   rows.q = {q, q_stride, run.T * q_stride};
-  if (run.cache != nullptr) {
-    const KvCache& cache = *run.cache;
+  if (!run.caches.empty()) {
+    const KvCache& cache = run.caches.front();
     rows.S = cache.length + run.T;
     CHECK(run.storage == ops::Storage::kFp32);
     rows.k = {cache.keys + layer_ * cache.layer_stride, cache.row_stride, 0};
@@ -98,10 +111,10 @@ Attention::QkvRows Attention::rows(const Run& run, const AttentionPlan& plan) co
   return rows;
 }
 
-void Attention::append_to_cache(const Run& run, const AttentionPlan& plan) const {
-  const KvCache& cache = *run.cache;
-  CHECK_MSG(run.B == 1 && cache.length + run.T <= cache.capacity, "B={} {}+{} of {}", run.B,
-            cache.length, run.T, cache.capacity);
+void Attention::append_to_cache(const Run& run, const AttentionPlan& plan, int64_t sequence) const {
+  const KvCache& cache = run.caches[static_cast<size_t>(sequence)];
+  CHECK_MSG(cache.length + run.T <= cache.capacity, "{}+{} of {}", cache.length, run.T,
+            cache.capacity);
   const int64_t D = options_.D, width = options_.K * D;
   const float* k = (options_.qk_norm ? run.at(plan.qk) : run.at(plan.qkv)) + options_.H * D;
   const int64_t k_stride = options_.qk_norm ? qk_width() : qkv_width();
@@ -109,9 +122,25 @@ void Attention::append_to_cache(const Run& run, const AttentionPlan& plan) const
   const size_t bytes = static_cast<size_t>(width) * sizeof(float);
   for (int64_t t = 0; t < run.T; ++t) {
     const int64_t row = layer_ * cache.layer_stride + (cache.length + t) * cache.row_stride;
-    std::memcpy(cache.keys + row, k + t * k_stride, bytes);
-    std::memcpy(cache.values + row, v + t * qkv_width(), bytes);
+    const int64_t n = sequence * run.T + t;
+    std::memcpy(cache.keys + row, k + n * k_stride, bytes);
+    std::memcpy(cache.values + row, v + n * qkv_width(), bytes);
   }
+}
+
+void Attention::attend_caches(const Run& run, const AttentionPlan& plan) const {
+  std::array<ops::CachedRows, ops::kDecodeRows> sequences;
+  for (size_t b = 0; b < run.caches.size(); ++b) {
+    const KvCache& cache = run.caches[b];
+    const int64_t layer = layer_ * cache.layer_stride;
+    sequences[b] = {cache.keys + layer, cache.values + layer, cache.row_stride, cache.length + 1};
+  }
+  ops::attend_cached(
+      run.context,
+      {.H = options_.H, .K = options_.K, .D = options_.D, .scale = shape(run, 1).scale},
+      options_.qk_norm ? run.at(plan.qk) : run.at(plan.qkv),
+      options_.qk_norm ? qk_width() : qkv_width(), std::span(sequences).first(run.caches.size()),
+      run.at(plan.heads));
 }
 
 void Attention::forward(const Run& run, const Scratch& scratch, const AttentionPlan& plan,
@@ -119,22 +148,31 @@ void Attention::forward(const Run& run, const Scratch& scratch, const AttentionP
   const int64_t N = run.rows(), width = options_.H * options_.D;
   qkv_.forward(run, scratch, N, x, run.values(plan.qkv));
   position_heads(run, plan);
-  if (run.cache != nullptr) append_to_cache(run, plan);
-  const QkvRows in = rows(run, plan);
-  ops::attention_forward(run.context, shape(run, in.S), in.q, in.k, in.v,
-                         {run.values(plan.heads), width, run.T * width}, run.at(plan.log_sum_exp),
-                         run.at(scratch.attention));
+  const auto sequences = static_cast<int64_t>(run.caches.size());
+  CHECK_MSG(sequences == 0 ||
+                (sequences == run.B && (run.B == 1 || run.T == 1) && sequences <= ops::kDecodeRows),
+            "{} caches, B={} T={}", sequences, run.B, run.T);
+  for (int64_t b = 0; b < sequences; ++b)
+    append_to_cache(run, plan, b);
+  if (sequences > 0 && run.T == 1) {
+    attend_caches(run, plan);
+  } else {
+    const QkvRows in = rows(run, plan);
+    ops::attention_forward(run.context, shape(run, in.S), in.q, in.k, in.v,
+                           {run.values(plan.heads), width, run.T * width}, run.at(plan.log_sum_exp),
+                           run.at(scratch.attention));
+  }
   output_.forward(run, scratch, N, run.values(plan.heads), y, finish);
 }
 
 void Attention::backward_positions(const Run& run, const Scratch& scratch,
                                    const AttentionPlan& plan) const {
   if (options_.qk_norm)
-    ops::qk_norm_backward(run.context, qk_norm_shape(run), run.values(plan.qkv), qkv_width(),
-                          run.weights + q_gain_, run.weights + k_gain_, run.at(plan.qk_rstd),
-                          run.values(plan.dqk), qk_width(), run.values(plan.dqkv), qkv_width(),
-                          run.gradients + q_gain_, run.gradients + k_gain_,
-                          run.at(scratch.reduction));
+    ops::qk_norm_backward(run.context, qk_norm_shape(run, run.rows(), 0), run.values(plan.qkv),
+                          qkv_width(), run.weights + q_gain_, run.weights + k_gain_,
+                          run.at(plan.qk_rstd), run.values(plan.dqk), qk_width(),
+                          run.values(plan.dqkv), qkv_width(), run.gradients + q_gain_,
+                          run.gradients + k_gain_, run.at(scratch.reduction));
   else if (options_.rotary)
     ops::rotary(run.context, run.rows(), run.T, options_.H + options_.K, options_.D, 0,
                 run.rotary_cosine, run.rotary_sine, -1, run.values(plan.dqkv), qkv_width());

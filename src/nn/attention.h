@@ -43,7 +43,7 @@ class Attention {
   void plan_backward(Planner& planner, const std::string& name, const PlanShape& shape,
                      AttentionPlan& plan) const;
 
-  // y [N, C] = finish(attention(x)): dropout and residual, which may equal y. With run.cache set,
+  // y [N, C] = finish(attention(x)): dropout and residual, which may equal y. With run.caches set,
   // keys and values of this call are appended to the layer's part of it (the caller advances
   // length).
   void forward(const Run& run, const Scratch& scratch, const AttentionPlan& plan,
@@ -65,10 +65,15 @@ class Attention {
   int64_t qkv_width() const { return (options_.H + 2 * options_.K) * options_.D; }
   int64_t qk_width() const { return (options_.H + options_.K) * options_.D; }
   ops::AttentionShape shape(const Run& run, int64_t S) const;
-  ops::QkNormShape qk_norm_shape(const Run& run) const;
+  // Of `rows` rows from a sequence's `first_position` on, T per sequence.
+  ops::QkNormShape qk_norm_shape(const Run& run, int64_t rows, int64_t first_position) const;
   // Normalises and rotates q and k of the fresh projection.
   void position_heads(const Run& run, const AttentionPlan& plan) const;
-  void append_to_cache(const Run& run, const AttentionPlan& plan) const;
+  void position_rows(const Run& run, const AttentionPlan& plan, int64_t row, int64_t rows,
+                     int64_t first_position) const;
+  void append_to_cache(const Run& run, const AttentionPlan& plan, int64_t sequence) const;
+  // heads = attention of one token per sequence with the caches.
+  void attend_caches(const Run& run, const AttentionPlan& plan) const;
   QkvRows rows(const Run& run, const AttentionPlan& plan) const;
   // dqkv (k and q parts) = from dqk through rotation and norm.
   void backward_positions(const Run& run, const Scratch& scratch, const AttentionPlan& plan) const;

@@ -23,8 +23,8 @@ Linear Linear::tied_to(const ParameterTable& table, int32_t weight) {
 }
 
 Linear::PackedSlots Linear::plan_packed(Planner& planner, const ops::Context& context,
-                                        const PlanShape& shape) const {
-  const ops::Compute compute = ops::compute_for(context, shape.storage);
+                                        ops::Storage storage) const {
+  const ops::Compute compute = ops::compute_for(context, storage);
   return {
       planner.declare_permanent("packed.forward", ops::packed_floats(context, compute, in_, out_)),
       planner.declare_permanent("packed.backward",
@@ -49,9 +49,36 @@ void Linear::set_weight(const Run& run, bool forward, ops::Gemm& call) const {
   call.b_transposed = forward;
 }
 
+void Linear::forward_stored(const Run& run, const Scratch& scratch, int64_t N, ops::ConstValues x,
+                            ops::Values y, const ops::Epilogue& epilogue) const {
+  const ops::DecodeMatrix& matrix = run.stored[static_cast<size_t>(parameter_)];
+  if (N <= ops::kDecodeRows)
+    return ops::decode(run.context, matrix, N, x.as<float>(), y.as<float>(), epilogue);
+  const auto* weight = static_cast<const float*>(matrix.data);
+  if (matrix.type != ops::WeightType::kFp32) {
+    ops::expand(run.context, matrix, run.at(scratch.expanded));
+    weight = run.at(scratch.expanded);
+  }
+  const bool halves = epilogue.activation == ops::Activation::kSwiglu;
+  ops::gemm(run.context,
+            {.m = N,
+             .n = out_,
+             .k = in_,
+             .a = x,
+             .lda = in_,
+             .b = weight,
+             .ldb = in_,
+             .b_transposed = true,
+             .c = y,
+             .ldc = halves ? out_ / 2 : out_,
+             .epilogue = epilogue},
+            run.at(scratch.gemm));
+}
+
 void Linear::forward(const Run& run, const Scratch& scratch, int64_t N, ops::ConstValues x,
                      ops::Values y, ops::Epilogue epilogue) const {
   if (bias_ >= 0) epilogue.bias = run.weights + bias_;
+  if (!run.stored.empty()) return forward_stored(run, scratch, N, x, y, epilogue);
   const int64_t width = epilogue.activation == ops::Activation::kSwiglu ? out_ / 2 : out_;
   ops::Gemm call{
       .m = N, .n = out_, .k = in_, .a = x, .lda = in_, .c = y, .ldc = width, .epilogue = epilogue};

@@ -26,7 +26,7 @@ class Linear {
     Slot forward, backward;
   };
   PackedSlots plan_packed(Planner& planner, const ops::Context& context,
-                          const PlanShape& shape) const;
+                          ops::Storage storage) const;
   // Packs the weight of `run` for both products.
   PackedLinear pack(const Run& run, const PackedSlots& slots) const;
 
@@ -40,6 +40,9 @@ class Linear {
   int64_t reduction_floats(int64_t N) const;
 
  private:
+  // forward() of generation: few rows read the stored matrix, more multiply with it as fp32.
+  void forward_stored(const Run& run, const Scratch& scratch, int64_t N, ops::ConstValues x,
+                      ops::Values y, const ops::Epilogue& epilogue) const;
   // B of a product: packed if the run has packed weights, else where it lies.
   void set_weight(const Run& run, bool forward, ops::Gemm& call) const;
 

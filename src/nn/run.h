@@ -9,6 +9,7 @@
 
 #include "ops/attention.h"
 #include "ops/context.h"
+#include "ops/decode.h"
 #include "ops/elementwise.h"
 #include "ops/gemm.h"
 #include "ops/values.h"
@@ -40,19 +41,20 @@ struct Run {
   float* arena = nullptr;                      // activations, laid out by plan
   ops::Storage storage = ops::Storage::kFp32;  // of activations and their gradients
   std::span<const PackedLinear> packed =
-      {};                          // by parameter index; empty: weights are read in place
+      {};  // by parameter index; empty: weights are read in place
+  std::span<const ops::DecodeMatrix> stored =
+      {};                          // generation: by parameter index, in place of weights' matrices
   const float* weights = nullptr;  // parameter arena
   float* gradients = nullptr;      // parameter arena, +=; null without backward
   int64_t B = 0, T = 0;   // sequences, tokens per sequence of this call (at most what was planned)
   bool training = false;  // dropout on; activations kept for the backward
   uint64_t seed = 0;      // dropout: seed and micro-step, see ops::DropoutKey
   uint64_t micro_step = 0;
-  KvCache* cache = nullptr;              // generation only; then B == 1
+  std::span<KvCache> caches = {};  // generation: of each sequence; T == 1 if there are several
   const float* rotary_cosine = nullptr;  // [positions, D/2]; null without rotary positions
   const float* rotary_sine = nullptr;
 
   int64_t rows() const { return B * T; }
-  int64_t first_position() const { return cache != nullptr ? cache->length : 0; }
   // The slot's buffer; nullptr for a slot that was not planned.
   float* at(Slot slot) const { return slot.valid() ? arena + plan.offset(slot) : nullptr; }
   // The same for a slot of activations.
@@ -65,6 +67,7 @@ struct Scratch {
   Slot gemm;       // ops::gemm_scratch
   Slot reduction;  // partial sums of gain, bias and embedding gradients
   Slot attention;  // ops::attention_scratch
+  Slot expanded;   // generation with converted weights: a matrix of a block as fp32
 };
 
 // What the forward keeps for the backward and what the backward computes again.
@@ -82,6 +85,7 @@ struct PlanShape {
   bool training = false;  // plan the backward, keep what it needs; weights are packed
   ops::Storage storage = ops::Storage::kFp32;
   Recompute recompute = Recompute::kNone;
+  ops::WeightType weights = ops::WeightType::kFp32;  // generation: how matrices are stored
   int64_t rows() const { return B * T; }
   // Declares a buffer of activations; `elements` of the plan's storage.
   Slot declare(Planner& planner, std::string name, int64_t elements) const {

@@ -1,6 +1,7 @@
 #include "tensor/arena.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <limits>
@@ -42,6 +43,17 @@ Arena::Arena(int64_t floats, std::string_view purpose) : floats_(floats) {
 
 Arena::~Arena() {
   if (data_ != nullptr) ::munmap(data_, mapped_bytes(floats_));
+}
+
+void Arena::give_back(int64_t begin, int64_t count) {
+  CHECK_MSG(begin >= 0 && count >= 0 && begin + count <= floats_, "{}+{} of {}", begin, count,
+            floats_);
+  const size_t page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+  const size_t first = (mapped_bytes(begin) + page - 1) / page * page;
+  const size_t end = mapped_bytes(begin + count) / page * page;
+  if (first >= end) return;
+  char* bytes = reinterpret_cast<char*>(data_);
+  CHECK(::madvise(bytes + first, end - first, MADV_DONTNEED) == 0);
 }
 
 Arena::Arena(Arena&& other) noexcept

@@ -19,6 +19,9 @@ class Arena {
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
 
+  // Returns the whole pages within [begin, begin + count) to the system; they read as zero then.
+  void give_back(int64_t begin, int64_t count);
+
   float* data() { return data_; }
   const float* data() const { return data_; }
   int64_t floats() const { return floats_; }

@@ -23,7 +23,7 @@ class ThreadPool {
   // when all are done. Each worker starts on one contiguous range of tasks, the same in every call
   // with the same `tasks`, so data stays in the cache of the core that made it; a worker that has
   // finished takes over tasks of the others. Allocates nothing; costs one or two microseconds. body
-  // must not throw and must not call parallel_for. One caller at a time. tasks < 2^32.
+  // must not throw and must not call parallel_for of this pool. One caller at a time. tasks < 2^32.
   template <class Body>
   void parallel_for(int64_t tasks, Body&& body) {
     using Plain = std::remove_reference_t<Body>;

@@ -88,11 +88,6 @@ std::optional<int64_t> step_of(const fs::path& folder) {
   return step;
 }
 
-uint64_t file_hash(const fs::path& path) {
-  const MappedFile file(path);
-  return hash64(file.data(), file.size());
-}
-
 void write_manifest(const fs::path& folder) {
   std::set<std::string> names;
   for (const auto& entry : fs::directory_iterator(folder))
@@ -100,7 +95,7 @@ void write_manifest(const fs::path& folder) {
   OrderedJson files = OrderedJson::object();
   for (const std::string& name : names)
     files[name] = {{"bytes", fs::file_size(folder / name)},
-                   {"xxh64", hash64_hex(file_hash(folder / name))}};
+                   {"xxh64", hash64_hex(file_hash64(folder / name))}};
   write_file(folder / "manifest.json",
              OrderedJson{{"version", 1}, {"files", files}}.dump(2) + "\n");
 }
@@ -187,7 +182,7 @@ void verify_checkpoint(const fs::path& folder) {
     if (entry.value("bytes", Json()) != bytes)
       throw damaged(file, fmt::format("has {} bytes, expected {}", bytes,
                                       entry.value("bytes", Json()).dump()));
-    if (entry.value("xxh64", Json()) != hash64_hex(file_hash(file)))
+    if (entry.value("xxh64", Json()) != hash64_hex(file_hash64(file)))
       throw damaged(file, "its checksum differs");
   }
   for (const char* name : {"config.json", "model.safetensors", "optimizer.safetensors",

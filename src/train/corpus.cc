@@ -74,8 +74,8 @@ std::string token_fingerprint(const DataSettings& data) {
   std::string lines;
   for (const auto* paths : {&data.train, &data.validation})
     for (const fs::path path : *paths) {
-      const MappedFile file(is_dataset_folder(path) ? path / kDatasetIndex : path);
-      lines += fmt::format("{} {}\n", hash64_hex(hash64(file.data(), file.size())), path.string());
+      const fs::path file = is_dataset_folder(path) ? path / kDatasetIndex : path;
+      lines += fmt::format("{} {}\n", hash64_hex(file_hash64(file)), path.string());
     }
   return lines;
 }

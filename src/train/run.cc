@@ -11,6 +11,8 @@
 #include "base/units.h"
 #include "runlog/run_lock.h"
 #include "train/corpus.h"
+#include "train/interrupted.h"
+#include "train/parallel_choice.h"
 #include "train/run_loop.h"
 
 namespace cllm {
@@ -60,6 +62,21 @@ void complete_settings(RunSettings& settings, const Corpus& corpus, Log& log) {
         fmt::format("the training text has only {} tokens: the context is shortened from {} to {}",
                     corpus.train.size(), wanted, usable));
   settings.model.context_length = usable;
+}
+
+// Measures what the settings leave open, and stores it in them so that resume does the same.
+void resolve_parallel(RunSettings& settings, const Transformer& model, const Engine& engine,
+                      const Corpus& corpus, Log& log, const std::function<bool()>& interrupted) {
+  if (settings.parallel.mode != ParallelSettings::Mode::kAuto) return;
+  require_memory(plan_memory(model, settings, engine.context()));
+  const ParallelChoice choice =
+      choose_parallel(model, engine.context(), settings, corpus.train, [&] {
+        if (interrupted()) throw Interrupted("stopped before the first step");
+      });
+  settings.parallel.mode = choice.mode;
+  log.info(fmt::format("parallel.mode = {}: {:.0f} tokens/s by batch, {:.0f} by operation",
+                       choice.mode == ParallelSettings::Mode::kBatch ? "batch" : "operation",
+                       choice.batch_rate, choice.operation_rate));
 }
 
 // What a precision costs here if this CPU does not multiply in it.
@@ -201,12 +218,12 @@ RunResult start_run(RunSettings settings, const fs::path& path, bool overwrite,
   const RunFolder folder = RunFolder::at(path);
   const RunLock lock(folder.path());
   AtomicFolder data(folder.data());
-  Corpus corpus = make_corpus(settings, data.path(), log, [&] {
-    return controls.poll && controls.poll() == RunRequest::kStop;
-  });
+  const auto interrupted = [&] { return controls.poll && controls.poll() == RunRequest::kStop; };
+  Corpus corpus = make_corpus(settings, data.path(), log, interrupted);
   complete_settings(settings, corpus, log);
 
   const Transformer model(settings.model);
+  resolve_parallel(settings, model, engine, corpus, log, interrupted);
   const MemoryPlan memory = plan_memory(model, settings, engine.context());
   require_memory(memory);
   announce(settings, corpus, model, memory, engine, log);

@@ -13,13 +13,15 @@
 
 namespace cllm {
 
-// Memory beside the plan, bytes: program, tokenizer, metrics, the mapped tokens in use.
-inline constexpr int64_t kOtherMemory = int64_t{64} << 20;
+// Memory beside the plan, bytes: program, tokenizer, metrics, the mapped tokens in use. Measured;
+// pages of mapped files, which the system takes back when it needs them, make up most of it.
+inline constexpr int64_t kOtherMemory = int64_t{8} << 20;
 
 // Error (kMemory) if the plan and kOtherMemory do not fit into the available memory.
 void require_memory(const MemoryPlan& memory);
 
-// Starts a run in `folder`. settings are completed (vocabulary, shorter context) and stored there.
+// Starts a run in `folder`. settings are completed (vocabulary, shorter context, a measured
+// parallel.mode) and stored there.
 // command: how the user asked for it. Error (kUsage) if the folder holds something else, or a run
 // and not `overwrite`; (kMemory) if the plan does not fit. Nothing is left behind by a start that
 // fails.

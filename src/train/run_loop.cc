@@ -120,7 +120,7 @@ bool RunLoop::finish_step() {
 bool RunLoop::evaluate_now() {
   if (windows_) {
     try {
-      last_ = evaluate(trainer_.session(), trainer_.evaluation_weights(), *windows_,
+      last_ = evaluate(trainer_.source(), trainer_.evaluation_weights(), *windows_,
                        settings_.evaluation.windows, token_bytes_, [&](int64_t done, int64_t all) {
                          if (done < all && stop_is_wanted()) throw Interrupted("evaluation");
                        });

@@ -21,6 +21,10 @@ constexpr EnumName<PrecisionSettings::Mode> kPrecisionNames[] = {
     {PrecisionSettings::Mode::kFp32, "fp32"},
     {PrecisionSettings::Mode::kBf16, "bf16"},
     {PrecisionSettings::Mode::kFp16, "fp16"}};
+constexpr EnumName<ParallelSettings::Mode> kParallelNames[] = {
+    {ParallelSettings::Mode::kAuto, "auto"},
+    {ParallelSettings::Mode::kBatch, "batch"},
+    {ParallelSettings::Mode::kOperation, "operation"}};
 
 }  // namespace
 
@@ -67,7 +71,7 @@ void TrainSettings::list(FieldList& fields) {
       {.help = "what the backward computes again instead of keeping: less memory, more time"});
   fields.add("clip_norm", clip_norm,
              {.help = "largest norm of all gradients together; 0 = no clipping, which without "
-                      "accumulation saves the memory of the gradients",
+                      "accumulation and shards saves the memory of the gradients",
               .minimum = 0});
   fields.add("ema_decay", ema_decay,
              {.help = "decay of an exponential average of the weights, which is then what is "
@@ -155,6 +159,20 @@ ops::Storage PrecisionSettings::storage() const {
   return ops::Storage::kFp32;
 }
 
+void ParallelSettings::list(FieldList& fields) {
+  fields.add(
+      "mode", mode, kParallelNames,
+      {.help = "operation: threads share every operation; batch: each computes a part of the "
+               "batch; auto: what is faster at the start of the run, which may differ from run "
+               "to run, and with it the last bits of results"});
+  fields.add("shards", shards,
+             {.help = "batch: parts of a batch, at most one per sequence, each with gradients of "
+                      "its own; results depend on their number, not on that of the threads, of "
+                      "which no more can be busy",
+              .minimum = 1,
+              .maximum = 1024});
+}
+
 void ScheduleSettings::list(FieldList& fields) {
   fields.add("lr_scheduler", lr_scheduler, optim::kScheduleNames,
              {.help = "course of the learning rate after the warm-up"});
@@ -202,6 +220,7 @@ void RunSettings::bind(SettingsBinder& binder) {
   binder.add_section("data", data, "what it learns from");
   binder.add_section("train", train, "how long and how wide");
   binder.add_section("precision", precision, "in which numbers it is computed");
+  binder.add_section("parallel", parallel, "how threads share the work");
   binder.add_section("optimizer", optimizer, "how weights follow gradients");
   binder.add_section("schedule", schedule, "how the learning rate changes");
   binder.add_section("evaluation", evaluation, "how it is judged on held-out text");
@@ -228,7 +247,8 @@ optim::LossScaling RunSettings::loss_scaling() const {
 
 bool RunSettings::updates_in_backward() const {
   return train.clip_norm == 0 && train.gradient_accumulation_steps == 1 &&
-         precision.mode != PrecisionSettings::Mode::kFp16;
+         precision.mode != PrecisionSettings::Mode::kFp16 &&
+         parallel.mode == ParallelSettings::Mode::kOperation;
 }
 
 void RunSettings::validate_training() const {

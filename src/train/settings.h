@@ -71,6 +71,13 @@ struct PrecisionSettings {
   void list(FieldList& fields);
 };
 
+struct ParallelSettings {
+  enum class Mode { kAuto, kBatch, kOperation };
+  Mode mode = Mode::kOperation;
+  int64_t shards = 4;
+  void list(FieldList& fields);
+};
+
 struct ScheduleSettings {
   optim::ScheduleKind lr_scheduler = optim::ScheduleKind::kCosine;
   int64_t warmup_steps = 100;
@@ -107,6 +114,7 @@ struct RunSettings {
   DataSettings data;
   TrainSettings train;
   PrecisionSettings precision;
+  ParallelSettings parallel;
   OptimizerSettings optimizer;
   ScheduleSettings schedule;
   EvaluationSettings evaluation;
@@ -121,7 +129,7 @@ struct RunSettings {
   // The loss scaling in the optimizer's terms: a fixed 1 outside of fp16.
   optim::LossScaling loss_scaling() const;
   // Whether each block is updated as soon as its backward pass is done, so that no arena of all
-  // gradients exists: there is nothing to clip, to add up or to skip.
+  // gradients exists: there is nothing to clip, to add up (batches or shards) or to skip.
   bool updates_in_backward() const;
   // Error (kUsage) for combinations that mean nothing; the first asks nothing of `data`.
   void validate_training() const;

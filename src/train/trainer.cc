@@ -12,16 +12,6 @@
 namespace cllm {
 namespace {
 
-nn::PlanShape training_shape(const Transformer& model, const RunSettings& settings) {
-  const int64_t T = model.config().context_length;
-  return {.B = settings.train.batch_size,
-          .T = T,
-          .S = T,
-          .training = true,
-          .storage = settings.precision.storage(),
-          .recompute = settings.train.recompute};
-}
-
 int64_t bytes_of(int64_t floats) {
   return floats * static_cast<int64_t>(sizeof(float));
 }
@@ -31,36 +21,48 @@ std::string number(double value) {
   return std::isnan(value) ? "nan" : fmt::format("{}", value);
 }
 
+MemoryPlan larger_plan(const Transformer& model, RunSettings settings,
+                       const ops::Context& context) {
+  settings.parallel.mode = ParallelSettings::Mode::kBatch;
+  const MemoryPlan batch = plan_memory(model, settings, context);
+  settings.parallel.mode = ParallelSettings::Mode::kOperation;
+  const MemoryPlan operation = plan_memory(model, settings, context);
+  return batch.total() > operation.total() ? batch : operation;
+}
+
 }  // namespace
 
 MemoryPlan plan_memory(const Transformer& model, const RunSettings& settings,
                        const ops::Context& context) {
+  if (settings.parallel.mode == ParallelSettings::Mode::kAuto)
+    return larger_plan(model, settings, context);
   const int64_t arena = bytes_of(model.parameters().arena_floats());
-  const Planner plan = Session::plan_only(model, context, training_shape(model, settings));
+  const GradientSourcePlan source = plan_gradient_source(model, context, settings);
   const UpdatePlan update(model, settings, context);
   return {.weights = arena,
           .gradients =
-              settings.updates_in_backward() ? bytes_of(GradientWindow(model).floats()) : arena,
+              source.gradients +
+              (settings.updates_in_backward() ? bytes_of(GradientWindow(model).floats()) : arena),
           .moments = bytes_of(update.first_floats + update.second_floats),
-          .activations = bytes_of(plan.arena_floats()),
+          .activations = source.activations,
           .average = settings.train.ema_decay > 0 ? arena : 0,
           .update_scratch = bytes_of(update.scratch_floats),
           .sampling = settings.sample.every > 0 ? Generator::plan_bytes(model, context) : 0};
 }
 
-Evaluation evaluate(Session& session, const float* weights, const EvalWindows& windows,
+Evaluation evaluate(GradientSource& source, const float* weights, const EvalWindows& windows,
                     int64_t limit, const std::vector<int32_t>& token_bytes,
                     const std::function<void(int64_t, int64_t)>& progress) {
-  const int64_t B = session.shape().B, T = session.shape().T;
+  const int64_t B = source.shape().B, T = source.shape().T;
   int64_t batches = windows.batches();
   if (limit > 0) batches = std::min(batches, (limit + B - 1) / B);
   std::vector<int32_t> tokens(static_cast<size_t>(B * T)), targets(static_cast<size_t>(B * T));
   Evaluation result;
   double sum = 0;
-  const HeldWeights held(session, weights);
+  const HeldWeights held(source, weights);
   for (int64_t i = 0; i < batches; ++i) {
     result.tokens += windows.batch(i * windows.batches() / batches, tokens.data(), targets.data());
-    sum += session.evaluate({tokens.data(), targets.data(), B, T}, weights);
+    sum += source.evaluate({tokens.data(), targets.data(), B, T}, weights);
     for (const int32_t target : targets)
       if (target >= 0) result.bytes += token_bytes[static_cast<size_t>(target)];
     if (progress) progress(i + 1, batches);
@@ -77,7 +79,7 @@ Trainer::Trainer(const Transformer& model, const ops::Context& context, const Ru
       context_(context),
       settings_(settings),
       schedule_(settings.learning_rate_schedule()),
-      session_(model, context, training_shape(model, settings)),
+      source_(make_gradient_source(model, context, settings)),
       updater_(model, context, settings),
       loader_(tokens, settings.train.batch_size, model.config().context_length,
               static_cast<uint64_t>(settings.train.seed)) {
@@ -103,7 +105,7 @@ int64_t Trainer::tokens_per_step() const {
 }
 
 // The next batch with its dropout key; counts it.
-Trainer::MicroBatch Trainer::next_batch() {
+MicroBatch Trainer::next_batch() {
   loader_.next(tokens_.data(), targets_.data());
   return {
       {tokens_.data(), targets_.data(), settings_.train.batch_size, model_.config().context_length},
@@ -112,16 +114,11 @@ Trainer::MicroBatch Trainer::next_batch() {
 
 // Mean loss of the step; gradients_ = its gradient times the loss scale.
 double Trainer::accumulate_gradients() {
-  session_.clear_gradients(gradients_.data());
   const auto scale =
       static_cast<float>(state_.loss_scale.scale / static_cast<double>(tokens_per_step()));
-  double sum = 0;
-  const HeldWeights held(session_, weights_.data());
-  for (int64_t micro = 0; micro < settings_.train.gradient_accumulation_steps; ++micro) {
-    const MicroBatch next = next_batch();
-    sum += session_.forward_backward(next.batch, weights_.data(), scale, next.dropout,
-                                     gradients_.data());
-  }
+  const double sum = source_->accumulate(
+      settings_.train.gradient_accumulation_steps, [this] { return next_batch(); }, weights_.data(),
+      scale, gradients_.data());
   return sum / static_cast<double>(tokens_per_step());
 }
 
@@ -155,9 +152,8 @@ void Trainer::step_by_ranges(StepResult& result) {
                                 update_range(range, result);
                               }};
   const auto tokens = static_cast<double>(tokens_per_step());
-  result.loss = session_.forward_backward(next.batch, weights_.data(),
-                                          static_cast<float>(1 / tokens), next.dropout, stream) /
-                tokens;
+  result.loss =
+      source_->stream(next, weights_.data(), static_cast<float>(1 / tokens), stream) / tokens;
   if (!std::isfinite(result.loss)) diverge(result);
 }
 
@@ -200,10 +196,8 @@ void Trainer::diverge(const StepResult& result) {
   Arena whole(window_ ? weights_.floats() : 0, "the gradients");
   float* gradients = window_ ? whole.data() : gradients_.data();
   std::string bad;
-  for (int64_t micro = 0; bad.empty() && micro < batches; ++micro) {
-    const MicroBatch next = next_batch();
-    bad = session_.first_nonfinite(next.batch, weights_.data(), next.dropout, gradients);
-  }
+  for (int64_t micro = 0; bad.empty() && micro < batches; ++micro)
+    bad = source_->first_nonfinite(next_batch(), weights_.data(), gradients);
   rewind();
   if (bad.empty()) bad = "the gradient summed over the step's batches";
   throw Error(

@@ -10,9 +10,9 @@
 
 #include "data/eval_windows.h"
 #include "data/loader.h"
-#include "model/session.h"
 #include "tensor/arena.h"
 #include "train/checkpoint.h"
+#include "train/gradient_source.h"
 #include "train/settings.h"
 #include "train/weight_updater.h"
 
@@ -29,7 +29,8 @@ struct MemoryPlan {
   }
 };
 
-// From shapes alone; what a Trainer, and the Generator of a run beside it, will take.
+// From shapes alone; what a Trainer, and the Generator of a run beside it, will take. For
+// parallel.mode = auto the larger of what its two choices take.
 MemoryPlan plan_memory(const Transformer& model, const RunSettings& settings,
                        const ops::Context& context);
 
@@ -49,15 +50,15 @@ struct Evaluation {
   int64_t bytes = 0;   // of text that they stand for
 };
 
-// Mean loss over the batches of `windows`, whose B and T are the session's. limit: about how many
+// Mean loss over the batches of `windows`, whose B and T are the source's. limit: about how many
 // windows, spread evenly over the text; 0 = all. token_bytes [V]: bytes of text per token.
 // progress(batches done, of all): called after every batch; an exception from it ends the work.
-Evaluation evaluate(Session& session, const float* weights, const EvalWindows& windows,
+Evaluation evaluate(GradientSource& source, const float* weights, const EvalWindows& windows,
                     int64_t limit, const std::vector<int32_t>& token_bytes,
                     const std::function<void(int64_t, int64_t)>& progress = {});
 
-// Not thread-safe. References must outlive it. Error (kMemory) if memory cannot be had. After the
-// first call, step() allocates nothing.
+// Not thread-safe. References must outlive it; settings.parallel.mode is not kAuto. Error (kMemory)
+// if memory cannot be had. After the first call, step() allocates nothing.
 class Trainer {
  public:
   Trainer(const Transformer& model, const ops::Context& context, const RunSettings& settings,
@@ -76,9 +77,9 @@ class Trainer {
 
   TrainingState& state() { return state_; }
   const TrainingState& state() const { return state_; }
-  Session& session() { return session_; }
+  GradientSource& source() { return *source_; }
   const WeightUpdater& updater() const { return updater_; }
-  int64_t gradient_bytes() const { return gradients_.bytes(); }
+  int64_t gradient_bytes() const { return gradients_.bytes() + source_->gradient_bytes(); }
   float* weights() { return weights_.data(); }
   // What is judged, sampled and published: the average of the weights if there is one.
   float* evaluation_weights() { return average_.floats() > 0 ? average_.data() : weights_.data(); }
@@ -88,11 +89,6 @@ class Trainer {
   int64_t tokens_per_step() const;
 
  private:
-  struct MicroBatch {
-    Batch batch;
-    DropoutSeed dropout;
-  };
-
   MicroBatch next_batch();
   double accumulate_gradients();
   void step_at_once(StepResult& result);
@@ -109,7 +105,7 @@ class Trainer {
   const ops::Context& context_;
   const RunSettings& settings_;
   optim::Schedule schedule_;
-  Session session_;
+  std::unique_ptr<GradientSource> source_;
   WeightUpdater updater_;
   std::optional<GradientWindow> window_;  // if updates are part of the backward pass
   Arena weights_, gradients_, average_;   // gradients of the whole model, or the window

@@ -247,6 +247,17 @@ TEST(Hash, MatchesThePublishedXxh64Values) {
   EXPECT_EQ(hash64_hex(0x1fU), "000000000000001f");
 }
 
+TEST_F(FileTest, TheHashOfAFileIsThatOfItsContents) {
+  for (const size_t bytes : {0, 3, 1 << 16, (3 << 16) + 7}) {
+    std::string text(bytes, ' ');
+    for (size_t i = 0; i < bytes; ++i)
+      text[i] = static_cast<char>(i * i % 251);
+    write_file(at("file"), text);
+    EXPECT_EQ(file_hash64(at("file")), hash64(text.data(), bytes)) << bytes;
+  }
+  EXPECT_THROW(file_hash64(at("none")), Error);
+}
+
 TEST(Error, IsOneLineWithItsExitCode) {
   const Error error(ErrorKind::kData, "a.txt:3", "bad\nline", "mend it");
   EXPECT_STREQ(error.what(), "a.txt:3: bad line; mend it");

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,6 +28,7 @@ struct ProgramOptions {
 struct ProgramResult {
   int code = -1;  // exit code; 128 + signal if it was killed by one
   std::string out, err;
+  int64_t peak_bytes = 0;  // of resident memory
 };
 
 // A child process. Standard output and error go to anonymous files, so that it never waits for its
@@ -68,10 +70,11 @@ class RunningProgram {
   // Waits for its end.
   ProgramResult wait() {
     int status = 0;
-    if (::waitpid(pid_, &status, 0) != pid_) throw std::runtime_error("cannot wait");
+    struct rusage usage {};
+    if (::wait4(pid_, &status, 0, &usage) != pid_) throw std::runtime_error("cannot wait");
     pid_ = -1;
     const int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-    return {code, out(), err()};
+    return {code, out(), err(), int64_t{1024} * usage.ru_maxrss};
   }
 
  private:

@@ -49,7 +49,7 @@ void expect_chunks_agree(const ModelConfig& config, const ops::Context& context,
   size_t at = 0;
   for (const int64_t chunk : chunks) {
     const auto got = session.extend({tokens.data() + at, static_cast<size_t>(chunk)},
-                                    weights.data(), cache.cache);
+                                    DecodeWeights(model, weights.data()), {&cache.cache, 1});
     at += static_cast<size_t>(chunk);
     ASSERT_EQ(cache.cache.length, static_cast<int64_t>(at));
     const auto row = full.begin() + static_cast<ptrdiff_t>((at - 1) * V);

@@ -96,7 +96,7 @@ TEST(Attention, CheckOfTheCacheCapacity) {
                 .length = 2};
   nn::Run run = rig.run();
   run.training = false;
-  run.cache = &cache;
+  run.caches = {&cache, 1};
   EXPECT_DEATH(attention.forward(run, rig.scratch(), plan, x.data(), {}, y.data()), "2\\+3 of 4");
 }
 

@@ -107,13 +107,19 @@ TEST_F(Allocation, ATrainingStepMakesNoneAfterTheFirst) {
   RunSettings by_ranges = gpt2_settings();
   by_ranges.train.clip_norm = 0;
   by_ranges.train.gradient_accumulation_steps = 1;
-  for (const RunSettings& settings :
-       {gpt2_settings(), llama_settings(), sgd, muon_settings(), by_ranges}) {
-    for (const int threads : {1, 3}) {
-      TrainerRig rig(settings, threads);
-      EXPECT_GT(allocations_in([&] { TrainerRig another(settings, threads); }), 20);
-      rig.steps(1);
-      EXPECT_EQ(allocations_in([&] { rig.steps(9); }), 0);
+  RunSettings by_shards = gpt2_settings();
+  by_shards.parallel.mode = ParallelSettings::Mode::kBatch;
+  by_shards.parallel.shards = 2;
+  for (const RunSettings& family :
+       {gpt2_settings(), llama_settings(), sgd, muon_settings(), by_ranges, by_shards}) {
+    for (const RunSettings& settings : in_every_storage(family)) {
+      for (const int threads : {1, 3}) {
+        SCOPED_TRACE(fmt::format("{}, {} threads", storage_name(settings), threads));
+        TrainerRig rig(settings, threads);
+        EXPECT_GT(allocations_in([&] { TrainerRig another(settings, threads); }), 20);
+        rig.steps(1);
+        EXPECT_EQ(allocations_in([&] { rig.steps(9); }), 0);
+      }
     }
   }
 }

@@ -117,8 +117,8 @@ TEST_F(Run, TellsWhichSettingsMayChange) {
   }
   EXPECT_THAT(sections, ElementsAre("checkpoint", "evaluation", "optimizer", "precision", "sample",
                                     "sampling", "schedule", "train"));
-  EXPECT_THAT(train,
-              ElementsAre("train.clip_norm", "train.log_every", "train.steps", "train.threads"));
+  EXPECT_THAT(train, ElementsAre("train.clip_norm", "train.log_every", "train.recompute",
+                                 "train.steps", "train.threads"));
   EXPECT_FALSE(may_change_on_resume("optimizer.kind"));
 }
 

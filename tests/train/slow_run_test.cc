@@ -5,10 +5,23 @@
 namespace cllm {
 namespace {
 
-using SlowRun = RunTest;
+// In both ways of sharing the work among threads.
+class SlowRun : public RunTest, public ::testing::WithParamInterface<ParallelSettings::Mode> {
+ protected:
+  RunSettings settings() const {
+    RunSettings settings = RunTest::settings();
+    settings.model.dropout = 0.1;
+    settings.parallel.mode = GetParam();
+    settings.parallel.shards = 2;
+    return settings;
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Parallel, SlowRun,
+                         ::testing::Values(ParallelSettings::Mode::kOperation,
+                                           ParallelSettings::Mode::kBatch));
 
 // At every moment at which the outside is asked: between steps, within evaluations and samples.
-TEST_F(SlowRun, StoppedAnywhereItEndsWithTheSameBits) {
+TEST_P(SlowRun, StoppedAnywhereItEndsWithTheSameBits) {
   int polls = 0;
   const RunResult whole = start(settings(), "whole", {[&] {
                                   ++polls;

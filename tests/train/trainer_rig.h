@@ -155,6 +155,38 @@ inline RunSettings settings_without_limits() {
   return settings;
 }
 
+// In each precision; the loss scale of fp16 is a dynamic one.
+inline std::vector<RunSettings> in_every_precision(RunSettings settings) {
+  using Mode = PrecisionSettings::Mode;
+  std::vector<RunSettings> all;
+  for (const Mode mode : {Mode::kFp32, Mode::kBf16, Mode::kFp16}) {
+    settings.precision.mode = mode;
+    all.push_back(settings);
+  }
+  return all;
+}
+
+// In each precision with each amount of recomputation.
+inline std::vector<RunSettings> in_every_storage(const RunSettings& settings) {
+  std::vector<RunSettings> all;
+  for (RunSettings& stored : in_every_precision(settings)) {
+    for (const nn::Recompute recompute :
+         {nn::Recompute::kNone, nn::Recompute::kCheap, nn::Recompute::kBlock}) {
+      stored.train.recompute = recompute;
+      all.push_back(stored);
+    }
+  }
+  return all;
+}
+
+// For SCOPED_TRACE.
+inline std::string storage_name(const RunSettings& settings) {
+  constexpr const char* kModes[] = {"fp32", "bf16", "fp16"};
+  constexpr const char* kLevels[] = {"none", "cheap", "block"};
+  return fmt::format("{}, recompute {}", kModes[static_cast<int>(settings.precision.mode)],
+                     kLevels[static_cast<int>(settings.train.recompute)]);
+}
+
 // One batch per step and no clipping.
 inline RunSettings in_backward(RunSettings settings) {
   settings.train.gradient_accumulation_steps = 1;

@@ -16,17 +16,39 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 TEST(Trainer, SameBitsForAnyNumberOfThreads) {
-  for (const RunSettings& settings : {gpt2_settings(), llama_settings(), muon_settings()}) {
-    TrainerRig one(settings, 1);
-    const std::vector<float> start = one.weights();
-    const StepResult result = one.steps(4);
-    EXPECT_GT(distance(one.weights(), start), 0.1) << "nothing was learnt";
-    for (const int threads : {2, 3, 4}) {
-      TrainerRig many(settings, threads);
-      const StepResult same = many.steps(4);
-      EXPECT_EQ(same.loss, result.loss);
-      EXPECT_EQ(same.gradient_norm, result.gradient_norm);
-      EXPECT_TRUE(same_bits(many.everything(Tokenizer::byte()), one.everything(Tokenizer::byte())));
+  for (const RunSettings& family : {gpt2_settings(), llama_settings(), muon_settings()}) {
+    for (const RunSettings& settings : in_every_storage(family)) {
+      SCOPED_TRACE(storage_name(settings));
+      TrainerRig one(settings, 1);
+      const std::vector<float> start = one.weights();
+      const StepResult result = one.steps(4);
+      EXPECT_GT(distance(one.weights(), start), 0.1) << "nothing was learnt";
+      for (const int threads : {2, 3, 4}) {
+        TrainerRig many(settings, threads);
+        const StepResult same = many.steps(4);
+        EXPECT_EQ(same.loss, result.loss);
+        EXPECT_EQ(same.gradient_norm, result.gradient_norm);
+        EXPECT_TRUE(
+            same_bits(many.everything(Tokenizer::byte()), one.everything(Tokenizer::byte())));
+      }
+    }
+  }
+}
+
+// Dropout, micro-batches and a dynamic loss scale included.
+TEST(Trainer, RecomputingBlocksGivesTheSameBits) {
+  for (const RunSettings& family :
+       {gpt2_settings(), llama_settings(), muon_settings(), in_backward(gpt2_settings())}) {
+    for (RunSettings settings : in_every_precision(family)) {
+      SCOPED_TRACE(storage_name(settings));
+      TrainerRig kept(settings);
+      kept.steps(4);
+      settings.train.recompute = nn::Recompute::kBlock;
+      TrainerRig again(settings, 3);
+      again.steps(4);
+      EXPECT_TRUE(
+          same_bits(again.everything(Tokenizer::byte()), kept.everything(Tokenizer::byte())));
+      EXPECT_TRUE(again.trainer.state() == kept.trainer.state());
     }
   }
 }
@@ -39,27 +61,32 @@ TEST(Trainer, TheSeedDecidesEverything) {
   EXPECT_NE(a.steps(1).loss, c.steps(3).loss);
 }
 
-// Plain SGD, because its update is linear in the gradient: what differs is rounding of sums.
+// Plain SGD, because its update is linear in the gradient: what differs is rounding of sums. So it
+// is in 16 bits too: each stored number belongs to one token, whatever else is in its batch, and
+// the sums over tokens are fp32. (A loss scale is a power of two.)
 TEST(Trainer, AccumulationEqualsALargeBatch) {
-  for (RunSettings settings : {gpt2_settings(), llama_settings()}) {
-    settings.model.dropout = 0;  // masks belong to micro-steps
-    settings.optimizer.kind = OptimizerSettings::Kind::kSgd;
-    settings.optimizer.learning_rate = 0.5;
-    settings.schedule.warmup_steps = 0;
-    settings.train.batch_size = 2;
-    settings.train.gradient_accumulation_steps = 4;
-    TrainerRig many(settings);
-    settings.train.batch_size = 8;
-    settings.train.gradient_accumulation_steps = 1;
-    TrainerRig large(settings);
-    const std::vector<float> start = large.weights();
-    const StepResult a = many.steps(1), b = large.steps(1);
-    EXPECT_NEAR(a.loss / b.loss, 1, 1e-6);
-    EXPECT_NEAR(a.gradient_norm / b.gradient_norm, 1, 1e-6);
-    const double way = distance(large.weights(), start);
-    EXPECT_GT(way, 0.1);
-    EXPECT_LE(distance(many.weights(), large.weights()), 1e-6 * way);
-    EXPECT_EQ(many.trainer.state().tokens, large.trainer.state().tokens);
+  for (const RunSettings& family : {gpt2_settings(), llama_settings()}) {
+    for (RunSettings settings : in_every_storage(family)) {
+      SCOPED_TRACE(storage_name(settings));
+      settings.model.dropout = 0;  // masks belong to micro-steps
+      settings.optimizer.kind = OptimizerSettings::Kind::kSgd;
+      settings.optimizer.learning_rate = 0.5;
+      settings.schedule.warmup_steps = 0;
+      settings.train.batch_size = 2;
+      settings.train.gradient_accumulation_steps = 4;
+      TrainerRig many(settings);
+      settings.train.batch_size = 8;
+      settings.train.gradient_accumulation_steps = 1;
+      TrainerRig large(settings);
+      const std::vector<float> start = large.weights();
+      const StepResult a = many.steps(1), b = large.steps(1);
+      EXPECT_NEAR(a.loss / b.loss, 1, 1e-6);
+      EXPECT_NEAR(a.gradient_norm / b.gradient_norm, 1, 1e-6);
+      const double way = distance(large.weights(), start);
+      EXPECT_GT(way, 0.1);
+      EXPECT_LE(distance(many.weights(), large.weights()), 1e-6 * way);
+      EXPECT_EQ(many.trainer.state().tokens, large.trainer.state().tokens);
+    }
   }
 }
 
@@ -133,7 +160,10 @@ TEST(Trainer, TakesTheMemoryThatWasPlanned) {
   RunSettings sgd = gpt2_settings();
   sgd.optimizer.kind = OptimizerSettings::Kind::kSgd;
   const RunSettings by_ranges = in_backward(gpt2_settings());
-  for (const RunSettings& settings : {gpt2_settings(), sgd, muon_settings(), by_ranges}) {
+  std::vector<RunSettings> all = in_every_storage(gpt2_settings());
+  all.insert(all.end(), {sgd, muon_settings(), by_ranges});
+  for (const RunSettings& settings : all) {
+    SCOPED_TRACE(storage_name(settings));
     TrainerRig rig(settings);
     const MemoryPlan plan = plan_memory(rig.model, settings, rig.context);
     const int64_t arena = 4 * rig.model.parameters().arena_floats();
@@ -148,7 +178,7 @@ TEST(Trainer, TakesTheMemoryThatWasPlanned) {
     EXPECT_EQ(plan.average, settings.train.ema_decay > 0 ? arena : 0);
     EXPECT_EQ(plan.moments, rig.trainer.updater().moment_bytes());
     EXPECT_EQ(plan.update_scratch, rig.trainer.updater().scratch_bytes());
-    EXPECT_EQ(plan.activations, rig.trainer.session().arena_bytes());
+    EXPECT_EQ(plan.activations, rig.trainer.source().activation_bytes());
     EXPECT_EQ(plan.total(), plan.weights + plan.gradients + plan.moments + plan.activations +
                                 plan.average + plan.update_scratch + plan.sampling);
   }
@@ -251,8 +281,8 @@ TEST(Trainer, FirstNonfiniteFindsNothingInAHealthyModel) {
   TrainerRig rig(gpt2_settings());
   std::vector<float> gradients(static_cast<size_t>(rig.model.parameters().arena_floats()));
   const std::vector<int32_t> tokens = testing::random_tokens(3 * 16, 257, 1);
-  EXPECT_EQ(rig.trainer.session().first_nonfinite({tokens.data(), tokens.data(), 3, 16},
-                                                  rig.trainer.weights(), {}, gradients.data()),
+  EXPECT_EQ(rig.trainer.source().first_nonfinite({{tokens.data(), tokens.data(), 3, 16}, {}},
+                                                 rig.trainer.weights(), gradients.data()),
             "");
 }
 
@@ -265,7 +295,7 @@ TEST(Evaluate, AllWindowsOfAText) {
   std::vector<int32_t> bytes(257, 1);
   bytes[256] = 0;
   const Evaluation result =
-      evaluate(rig.trainer.session(), rig.trainer.weights(), windows, 0, bytes);
+      evaluate(rig.trainer.source(), rig.trainer.weights(), windows, 0, bytes);
   EXPECT_EQ(result.tokens, 7 * 16);
   double sum = 0;
   int64_t ends = 0;
@@ -288,7 +318,7 @@ TEST(Evaluate, ALimitTakesBatchesSpreadOverTheText) {
   const EvalWindows windows(rig.dataset.all(), 3, 16);
   const std::vector<int32_t> bytes(257, 1);
   const auto tokens = [&](int64_t limit) {
-    return evaluate(rig.trainer.session(), rig.trainer.weights(), windows, limit, bytes).tokens;
+    return evaluate(rig.trainer.source(), rig.trainer.weights(), windows, limit, bytes).tokens;
   };
   EXPECT_EQ(tokens(4), 2 * 3 * 16);
   EXPECT_EQ(tokens(1000), windows.predicted());

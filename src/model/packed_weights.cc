@@ -1,0 +1,50 @@
+#include "model/packed_weights.h"
+
+namespace cllm {
+
+PackedWeights::Slots PackedWeights::make_plan(const Transformer& model, const ops::Context& context,
+                                              ops::Storage storage, Planner& planner) {
+  Slots slots;
+  for (const nn::Linear* linear : model.linears())
+    slots.push_back(linear->plan_packed(planner, context, storage));
+  return slots;
+}
+
+int64_t PackedWeights::planned_bytes(const Transformer& model, const ops::Context& context,
+                                     ops::Storage storage) {
+  Planner planner;
+  make_plan(model, context, storage, planner);
+  return planner.place() * static_cast<int64_t>(sizeof(float));
+}
+
+PackedWeights::PackedWeights(const Transformer& model, const ops::Context& context,
+                             ops::Storage storage)
+    : context_(context),
+      storage_(storage),
+      linears_(model.linears()),
+      slots_(make_plan(model, context, storage, planner_)),
+      arena_(planner_.place(), "the packed weights"),
+      packed_(model.parameters().all().size()) {}
+
+void PackedWeights::pack(const float* weights) {
+  const nn::Run run{.context = context_,
+                    .plan = planner_,
+                    .arena = arena_.data(),
+                    .storage = storage_,
+                    .weights = weights};
+  size_t index = 0;
+  for (const nn::Linear* linear : linears_)
+    packed_[static_cast<size_t>(linear->weight_parameter())] = linear->pack(run, slots_[index++]);
+}
+
+void PackedWeights::hold_weights(const float* weights) {
+  pack(weights);
+  held_ = weights;
+}
+
+std::span<const nn::PackedLinear> PackedWeights::of(const float* weights) {
+  if (!holds(weights)) pack(weights);
+  return packed_;
+}
+
+}  // namespace cllm

@@ -1,0 +1,59 @@
+#include "train/parallel_choice.h"
+
+#include <algorithm>
+
+#include "base/clock.h"
+
+namespace cllm {
+namespace {
+
+using Mode = ParallelSettings::Mode;
+
+constexpr int kTurns = 2;
+constexpr double kSeconds = 0.5;  // of a turn
+
+// The same work with rates so small that no weight moves: the measurement cannot diverge.
+RunSettings at_rest(RunSettings settings, Mode mode) {
+  settings.parallel.mode = mode;
+  settings.schedule.lr_scheduler = optim::ScheduleKind::kConstant;
+  settings.optimizer.learning_rate = settings.optimizer.muon_learning_rate = 1e-30;
+  settings.optimizer.embedding_learning_rate = settings.optimizer.head_learning_rate = 0;
+  return settings;
+}
+
+// Tokens/s of the fastest step of a turn.
+double best_rate(const Transformer& model, const ops::Context& context, const RunSettings& settings,
+                 TokenView tokens, const std::function<void()>& poll) {
+  Trainer trainer(model, context, settings, tokens);
+  trainer.initialise();
+  trainer.step();  // warms up
+  const auto count = static_cast<double>(trainer.tokens_per_step());
+  double best = 0;
+  const double start = steady_seconds();
+  do {
+    if (poll) poll();
+    const double begin = steady_seconds();
+    trainer.step();
+    best = std::max(best, count / (steady_seconds() - begin));
+  } while (steady_seconds() - start < kSeconds);
+  return best;
+}
+
+}  // namespace
+
+ParallelChoice choose_parallel(const Transformer& model, const ops::Context& context,
+                               const RunSettings& settings, TokenView tokens,
+                               const std::function<void()>& poll) {
+  ParallelChoice choice;
+  for (int turn = 0; turn < kTurns; ++turn) {
+    const auto rate = [&](Mode mode) {
+      return best_rate(model, context, at_rest(settings, mode), tokens, poll);
+    };
+    choice.batch_rate = std::max(choice.batch_rate, rate(Mode::kBatch));
+    choice.operation_rate = std::max(choice.operation_rate, rate(Mode::kOperation));
+  }
+  if (choice.batch_rate > choice.operation_rate) choice.mode = Mode::kBatch;
+  return choice;
+}
+
+}  // namespace cllm
