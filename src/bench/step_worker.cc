@@ -9,6 +9,7 @@
 #include "bench/limits.h"
 #include "bench/random_tokens.h"
 #include "bench/report.h"
+#include "model/gemm_memory.h"
 #include "threads/topology.h"
 #include "train/parallel_choice.h"
 #include "train/run.h"
@@ -38,7 +39,8 @@ class StepServer {
  public:
   explicit StepServer(const RunSettings& settings)
       : pool_(choose_threads(static_cast<int>(settings.train.threads)).count),
-        context_{pool_, kernels::chosen_table(), nullptr},
+        context_{pool_, kernels::chosen_table(), nullptr,
+                 choose_blocking(kernels::chosen_table()).blocking},
         model_(settings.model),
         data_(
             random_tokens(kBatches * settings.train.batch_size * settings.model.context_length + 1,
@@ -112,7 +114,8 @@ Worker::Serve serve_steps(const RunSettings& settings) {
 int64_t planned_step_bytes(const RunSettings& settings) {
   // A plan depends on the number of threads through scratch alone; one needs no thread started.
   ThreadPool pool(1);
-  const ops::Context context{pool, kernels::chosen_table(), nullptr};
+  const kernels::Table& table = kernels::chosen_table();
+  const ops::Context context{pool, table, nullptr, choose_blocking(table).blocking};
   return plan_memory(Transformer(settings.model), settings, context).total() + kOtherMemory;
 }
 

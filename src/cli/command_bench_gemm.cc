@@ -3,9 +3,11 @@
 
 #include "base/error.h"
 #include "bench/gemm.h"
+#include "bench/gemm_tuning.h"
 #include "bench/presets.h"
 #include "cli/bench_options.h"
 #include "cli/signals.h"
+#include "model/gemm_memory.h"
 
 namespace cllm::cli {
 namespace {
@@ -16,6 +18,7 @@ constexpr int64_t kMostRows = 2048, kHeadRows = 1024;
 struct GemmOptions {
   BenchOptions bench;
   std::vector<std::string> only;
+  bool tune = false;
 };
 
 std::vector<bench::GemmShape> all_shapes() {
@@ -52,6 +55,14 @@ int run(const CLI::App& command, const GemmOptions& options, ActionContext& cont
   const Engine engine(static_cast<int>(options.bench.threads));
   bench::Report report = new_report("gemm", engine);
   report.settings["rounds"] = options.bench.rounds;
+  if (options.tune) {
+    const ops::GemmBlocking chosen =
+        bench::tune_gemm(engine.context(), static_cast<int>(options.bench.rounds),
+                         bench_progress(context.log, "gemm"), report);
+    const fs::path path = remember_blocking(engine.context().kernels, chosen);
+    report.notes.push_back(fmt::format("Remembered in {}.", path.string()));
+    return finish_bench(report, command, options.bench, context);
+  }
   const bench::Opponents opponents =
       bench::load_opponents(bench::program_folder(), engine.threads().count);
   report.notes = opponents.notes;
@@ -67,7 +78,8 @@ void add_bench_gemm(Program& program, CLI::App& bench) {
   CLI::App* command =
       add_command(program, bench, "gemm", "Our matrix products beside OpenBLAS and oneDNN",
                   "  cllm bench gemm\n"
-                  "  cllm bench gemm --only dW --only 2048x768x768 --threads 1");
+                  "  cllm bench gemm --only dW --only 2048x768x768 --threads 1\n"
+                  "  cllm bench gemm --tune");
   auto options = std::make_shared<GemmOptions>();
   options->bench.add_to(*command, 5);
   command
@@ -75,6 +87,10 @@ void add_bench_gemm(Program& program, CLI::App& bench) {
                    "only shapes with this in their name, such as dW or 768x768")
       ->type_name("TEXT")
       ->allow_extra_args(false);
+  command
+      ->add_flag("--tune", options->tune,
+                 "measure how large the tasks of products should be here, and remember it")
+      ->excludes("--only");
   command->callback([&program, command, options] {
     program.action = [command, options](ActionContext& context) {
       return run(*command, *options, context);

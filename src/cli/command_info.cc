@@ -7,6 +7,7 @@
 #include "cli/build_info.h"
 #include "cli/program.h"
 #include "kernels/table.h"
+#include "model/gemm_memory.h"
 #include "threads/machine.h"
 #include "threads/topology.h"
 
@@ -44,6 +45,7 @@ int version(ActionContext& context) {
 int info(ActionContext& context) {
   const kernels::Table& table = kernels::chosen_table();
   const ThreadBudget threads = choose_threads(0);
+  const ChosenBlocking products = choose_blocking(table);
   const int64_t memory = available_memory();
   if (context.global.json) {
     Json json = version_json();
@@ -53,6 +55,9 @@ int info(ActionContext& context) {
                  {"instruction_set_reason", kernels::chosen_reason()},
                  {"threads", threads.count},
                  {"threads_reason", threads.reason},
+                 {"product_task_side", products.blocking.side},
+                 {"product_block_depth", ops::kGemmSteps},
+                 {"product_reason", products.reason},
                  {"available_memory", memory}});
     context.out.json(json);
     return 0;
@@ -66,6 +71,8 @@ int info(ActionContext& context) {
   out.print("instruction set  {}: {} (this machine runs {})\n", table.name,
             kernels::chosen_reason(), fmt::join(instruction_sets(), ", "));
   out.print("threads          {}: {}\n", threads.count, threads.reason);
+  out.print("products         tasks of {0} x {0}, {1} deep: {2}\n", products.blocking.side,
+            ops::kGemmSteps, products.reason);
   out.print("memory           {} available\n", format_bytes(static_cast<double>(memory)));
   return 0;
 }

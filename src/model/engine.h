@@ -1,9 +1,11 @@
-// What a program needs to run models: the threads and the kernels of this machine, chosen once.
+// What a program needs to run models: the threads, the kernels and the tile sizes of this
+// machine, chosen once.
 #pragma once
 
 #include <string>
 
 #include "kernels/table.h"
+#include "model/gemm_memory.h"
 #include "ops/context.h"
 #include "threads/topology.h"
 
@@ -17,12 +19,14 @@ class Engine {
   explicit Engine(int threads)
       : threads_(choose_threads(threads)),
         pool_(threads_.count),
-        context_{pool_, kernels::chosen_table()} {}
+        blocking_(choose_blocking(kernels::chosen_table())),
+        context_{pool_, kernels::chosen_table(), nullptr, blocking_.blocking} {}
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
   const ops::Context& context() const { return context_; }
   const ThreadBudget& threads() const { return threads_; }
+  const ChosenBlocking& blocking() const { return blocking_; }
   // "4 threads (4 physical cores in the affinity mask, no cgroup quota), avx512 (the fastest this
   // CPU supports)"
   std::string description() const;
@@ -30,6 +34,7 @@ class Engine {
  private:
   ThreadBudget threads_;
   ThreadPool pool_;
+  ChosenBlocking blocking_;
   ops::Context context_;
 };
 

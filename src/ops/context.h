@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels/table.h"
+#include "ops/gemm_blocking.h"
 #include "ops/profile.h"
 #include "threads/pool.h"
 
@@ -12,6 +13,7 @@ struct Context {
   ThreadPool& pool;
   const kernels::Table& kernels;
   Profile* profile = nullptr;  // times the operations; not owned
+  GemmBlocking blocking = GemmBlocking::computed();
 };
 
 }  // namespace cllm::ops

@@ -118,7 +118,7 @@ PackedMatrix pack(const Context& context, Compute compute, int64_t k, int64_t n,
 }
 
 size_t gemm_scratch(const Context& context) {
-  const GemmSpace space;
+  const GemmSpace space(context.blocking);
   return static_cast<size_t>(2 * space.shared + context.pool.size() * space.worker());
 }
 

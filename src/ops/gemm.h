@@ -79,14 +79,8 @@ struct Gemm {
   Epilogue epilogue;
 };
 
-// How large products are cut on this machine: blocks of `steps` words of depth (fp32, or pairs of
-// bf16), and tasks of at most rows x columns of C, computed from its second level cache.
-struct GemmBlocking {
-  int64_t steps = 0, rows = 0, columns = 0;
-};
-GemmBlocking gemm_blocking(const Context& context);
-
-// Elements (floats) of scratch that gemm() needs, the same for every call. Fastest on huge pages.
+// Elements (floats) of scratch that gemm() needs, the same for every call in a context. Fastest on
+// huge pages.
 size_t gemm_scratch(const Context& context);
 
 // Runs the product. scratch: gemm_scratch() floats, 64-byte aligned, overwritten. No allocation.

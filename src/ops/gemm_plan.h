@@ -19,9 +19,6 @@ inline int64_t round_up(int64_t a, int64_t unit) {
 // those of a power of two do not fall into the same sets of a cache.
 inline constexpr int64_t kGemmPadding = 16;
 
-// Deepest cache block, in steps: 8 rows of A (12 KiB) stay in the first level cache.
-inline constexpr int64_t kGemmSteps = 384;
-
 // Elements of depth in a step.
 inline int64_t elements_per_step(Compute compute) {
   return compute == Compute::kBf16 ? 2 : 1;
@@ -39,7 +36,7 @@ struct DepthCut {
 // The cuts of m and n, and what is packed together. They never touch the bits of C, so they may
 // depend on the caches.
 struct GemmCut {
-  GemmCut(const kernels::GemmKernels& kernels, const Gemm& call, const DepthCut& depth);
+  GemmCut(const Context& context, const Gemm& call, const DepthCut& depth);
 
   // Operands are packed once for all tasks, in chunks between barriers; else each task packs for
   // itself what is not in the layout of the kernels.
@@ -50,7 +47,7 @@ struct GemmCut {
 
 // The parts of the scratch, in floats.
 struct GemmSpace {
-  GemmSpace();
+  explicit GemmSpace(const GemmBlocking& blocking);
   int64_t worker() const { return of_a + of_b + of_sums; }
   int64_t of_a, of_b, of_sums;  // of a task: a packed block of A and of B, the sums
   int64_t shared;               // of a packed chunk of A, and as much of B

@@ -65,7 +65,8 @@ GemmProduct::GemmProduct(const Context& context, Compute compute, const Gemm& ca
       call_(call),
       elements_(elements_per_step(compute)),
       depth_(ceil_div(call.k, elements_)),
-      cut_(kernels_, call, depth_),
+      cut_(context, call, depth_),
+      space_(context.blocking),
       a_is_words_(!call.a_transposed &&
                   call.a.storage() == (elements_ == 2 ? Storage::kBf16 : Storage::kFp32)),
       c_is_large_(call.m * call.n * kernels::storage_bytes(call.c.storage()) >

@@ -104,17 +104,28 @@ TEST(Gemm, LetsNanThroughEveryActivation) {
   });
 }
 
-// What `cllm info` prints: whole register tiles of every table, and within the scratch.
-TEST(Gemm, TellsHowItCuts) {
-  ThreadPool pool(1);
+// Any side that may be chosen: whole register tiles of every table, the same bits.
+TEST(Gemm, BitsDoNotDependOnTheSizeOfTasks) {
+  constexpr int64_t kM = 450, kN = 500, kK = 800;
+  ThreadPool pool(3);
+  const std::vector<float> a = testing::random_vector(kM * kK, 1);
+  const std::vector<float> b = testing::random_vector(kK * kN, 2);
   testing::for_each_table([&](const kernels::Table& table) {
-    const ops::GemmBlocking blocking = ops::gemm_blocking({pool, table});
-    EXPECT_GT(blocking.steps, 0);
-    EXPECT_GT(blocking.rows, 0);
-    EXPECT_EQ(blocking.rows % table.gemm.rows, 0);
-    EXPECT_EQ(blocking.columns % (table.gemm.strip * table.gemm.strips), 0);
-    EXPECT_GE(static_cast<int64_t>(ops::gemm_scratch({pool, table})),
-              (blocking.rows + blocking.columns) * blocking.steps);
+    std::vector<float> expected;
+    for (const int64_t side : {ops::kLeastGemmSide, int64_t{240}, ops::kLargestGemmSide}) {
+      EXPECT_EQ(side % table.gemm.rows, 0);
+      EXPECT_EQ(side % (table.gemm.strip * table.gemm.strips), 0);
+      const ops::Context context{pool, table, nullptr, {side}};
+      Scratch scratch(context);
+      std::vector<float> c(kM * kN);
+      Gemm call;
+      call.m = kM, call.n = kN, call.k = kK;
+      call.a = a.data(), call.b = b.data(), call.c = c.data();
+      call.lda = kK, call.ldb = kN, call.ldc = kN;
+      ops::gemm(context, call, scratch.data());
+      if (expected.empty()) expected = c;
+      EXPECT_EQ(c, expected) << side;
+    }
   });
 }
 
