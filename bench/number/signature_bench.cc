@@ -91,7 +91,7 @@ __attribute__((target("avx512f"))) float dot_avx512(int64_t n, const float* a, c
 
 Dot dot_of(const std::string& table) {
 #if defined(__x86_64__)
-  if (table == "avx512") return dot_avx512;
+  if (table.starts_with("avx512")) return dot_avx512;
   if (table == "avx2") return dot_avx2;
 #endif
   return dot_scalar;

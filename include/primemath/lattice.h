@@ -58,7 +58,8 @@ typedef enum primemath_closest_method {
   PRIMEMATH_CLOSEST_ROUNDING = 0,
   PRIMEMATH_CLOSEST_PLANE = 1,
   PRIMEMATH_CLOSEST_K_BEST = 2,
-  PRIMEMATH_CLOSEST_EXACT = 3
+  PRIMEMATH_CLOSEST_EXACT = 3,
+  PRIMEMATH_CLOSEST_INT = 0x7fffffff  // none: makes every int a value that can be refused
 } primemath_closest_method;
 
 // target [columns], finite, taken as the exact values of the doubles. width: of K-best. distance
@@ -86,7 +87,8 @@ typedef enum primemath_classical {
   PRIMEMATH_D4 = 1,
   PRIMEMATH_E8 = 2,
   PRIMEMATH_BW16 = 3,
-  PRIMEMATH_LEECH = 4
+  PRIMEMATH_LEECH = 4,
+  PRIMEMATH_CLASSICAL_INT = 0x7fffffff  // none, as above
 } primemath_classical;
 
 // 2, 4, 8, 16, 24; 0 for no lattice of this list.
@@ -110,7 +112,8 @@ typedef enum primemath_spherical_code {
   PRIMEMATH_SIMPLEX = 0,
   PRIMEMATH_ORTHOPLEX = 1,
   PRIMEMATH_E8_CODE = 2,
-  PRIMEMATH_LEECH_CODE = 3
+  PRIMEMATH_LEECH_CODE = 3,
+  PRIMEMATH_CODE_INT = 0x7fffffff  // none, as above
 } primemath_spherical_code;
 
 // *size = how many unit vectors there are in `dimensions`; *cosine (may be null) = the largest

@@ -79,6 +79,13 @@ void sync_path(const fs::path& path, int flags) {
   if (descriptor.get() < 0 || ::fsync(descriptor.get()) != 0) fail_write(path);
 }
 
+// Into what is there: a device or a pipe is not to become a file, a link not to lose its aim.
+void write_through(const fs::path& path, std::string_view text) {
+  const Descriptor descriptor(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  if (descriptor.get() < 0) fail_write(path);
+  write_all(descriptor.get(), path, text.data(), text.size());
+}
+
 }  // namespace
 
 std::string read_file(const fs::path& path) {
@@ -119,6 +126,13 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(data_, other.data_);
   std::swap(size_, other.size_);
   return *this;
+}
+
+void MappedFile::prefetch(size_t begin, size_t count) const {
+  static const auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+  if (count == 0) return;
+  const size_t skipped = begin % page;  // madvise wants whole pages; the mapping begins with one
+  ::madvise(const_cast<std::byte*>(data_) + begin - skipped, count + skipped, MADV_WILLNEED);
 }
 
 AtomicFile::AtomicFile(fs::path target) : target_(std::move(target)) {
@@ -179,6 +193,13 @@ void AtomicFile::commit() {
 }
 
 void write_file(const fs::path& path, std::string_view text) {
+  std::error_code ignored;
+  const fs::file_type type = fs::symlink_status(path, ignored).type();
+  if (type == fs::file_type::character || type == fs::file_type::fifo ||
+      type == fs::file_type::symlink) {
+    write_through(path, text);
+    return;
+  }
   AtomicFile file(path);
   file.write(text);
   file.commit();

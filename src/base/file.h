@@ -30,6 +30,9 @@ class MappedFile {
   const std::byte* data() const { return data_; }
   size_t size() const { return size_; }
   std::string_view text() const { return {reinterpret_cast<const char*>(data_), size_}; }
+  // Asks the system to read bytes [begin, begin + count) in the background, so that a later access
+  // does not wait for the disk. A hint: it may do nothing. One system call.
+  void prefetch(size_t begin, size_t count) const;
 
  private:
   const std::byte* data_ = nullptr;
@@ -62,7 +65,8 @@ class AtomicFile {
   std::vector<char> buffer_;
 };
 
-// AtomicFile for a text already in memory.
+// AtomicFile for a text already in memory. A device, a pipe or a symbolic link is written to, not
+// replaced.
 void write_file(const fs::path& path, std::string_view text);
 
 // A folder built under a temporary name beside its target ("<parent>/.tmp-<name>"). commit() fsyncs

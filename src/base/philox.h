@@ -16,6 +16,7 @@ enum class RandomStream : uint32_t {
   kSample = 4,
   kStory = 5,
   kTest = 6,
+  kRotation = 7,
 };
 
 // The ten-round block function; the known-answer vectors of the paper's Random123 library are

@@ -110,10 +110,14 @@ void append(const BenchPreset& preset, const GenerateProblem& problem,
             std::vector<std::vector<double>> figures, Report& report) {
   const GenerateShape& shape = problem.shape();
   const double prefill = spread(figures[0]).median, decode = spread(figures[1]).median;
+  // Of the measured peak: what limits a batch rather than the bandwidth.
+  const auto add_peak_share = [&](double tokens_per_second, Json& extra) {
+    if (figures.size() > 3)
+      extra["peak_share"] =
+          2e-9 * weights_per_token(problem.model()) * tokens_per_second / spread(figures[3]).median;
+  };
   Json extra = {{"tokens", shape.prompt_tokens}};
-  if (figures.size() > 3)
-    extra["peak_share"] =
-        2e-9 * weights_per_token(problem.model()) * prefill / spread(figures[3]).median;
+  add_peak_share(prefill, extra);
   report.results.push_back({fmt::format("{} prefill", preset.name), "tokens/s", Better::kHigher,
                             std::move(figures[0]), extra});
   const int64_t bytes =
@@ -126,6 +130,7 @@ void append(const BenchPreset& preset, const GenerateProblem& problem,
            {"GB/s", per_token * decode},
            {"bound_tokens/s", bandwidth / per_token},
            {"bandwidth_share", per_token * decode / bandwidth}};
+  add_peak_share(decode, extra);
   report.results.push_back({fmt::format("{} decode", preset.name), "tokens/s", Better::kHigher,
                             std::move(figures[1]), extra});
 }

@@ -33,7 +33,8 @@ int run(const CLI::App& command, const GenerateBenchOptions& options, ActionCont
                      {"batch", options.shape.batch}};
   report.notes = {
       "Decode is bound by reading every weight and the caches once per step of all sequences; its "
-      "bound is the bandwidth of as many bytes."};
+      "bound is the bandwidth of as many bytes. A batch of small weights may meet the peak of fp32 "
+      "arithmetic first."};
   bench::GenerateShape shape = options.shape;
   for (const EnumName<ops::WeightType>& name : kWeightNames)
     if (options.weights == name.name) shape.weights = name.value;

@@ -69,17 +69,25 @@ std::string read_prompt(const GenerateOptions& options) {
   return options.escapes ? unescaped(options.prompt, "--prompt") : options.prompt;
 }
 
+// Where the prompts come from, for messages.
+std::string source_of(const GenerateOptions& options) {
+  if (options.prompts.empty()) return "prompt";
+  return options.prompts == "-" ? "standard input" : options.prompts;
+}
+
 // One, or the lines of the file of prompts.
 std::vector<std::string> read_prompts(const GenerateOptions& options) {
   if (options.prompts.empty()) return {read_prompt(options)};
+  const std::string source = source_of(options);
   std::vector<std::string> prompts;
   std::istringstream lines(read_text(options.prompts));
   for (std::string line; std::getline(lines, line);) {
     if (line.ends_with('\r')) line.pop_back();
-    prompts.push_back(options.escapes ? unescaped(line, "--prompts") : line);
+    if (options.escapes) line = unescaped(line, fmt::format("{}:{}", source, prompts.size() + 1));
+    prompts.push_back(line);
   }
   if (prompts.empty())
-    throw Error(ErrorKind::kData, options.prompts, "no prompt in it", "write one per line");
+    throw Error(ErrorKind::kData, source, "no prompt in it", "write one per line");
   return prompts;
 }
 
@@ -97,13 +105,26 @@ GenerationOptions generation_options(const GenerateOptions& options, GenerateSet
 }
 
 // Refuses a prompt that the tokenizer cannot take before anything is shown.
-void check_prompt(const ModelInUse& model, const std::string& prompt, Log& log) {
-  std::vector<Token> tokens;
-  model.tokenizer.encode_with_special_tokens(prompt, tokens, {.name = "prompt"});
+void check_prompts(const ModelInUse& model, const GenerateOptions& options,
+                   const std::vector<std::string>& prompts, Log& log) {
   const int64_t context = model.loaded.model->config().context_length;
-  if (std::ssize(tokens) > context)
-    log.warn(fmt::format("the prompt has {} tokens: the model sees only the last {}", tokens.size(),
-                         context));
+  int64_t most = 0, longer = 0;
+  TextPlace place{.name = source_of(options)};
+  for (const std::string& prompt : prompts) {
+    std::vector<Token> tokens;
+    model.tokenizer.encode_with_special_tokens(prompt, tokens, place);
+    ++place.line;
+    most = std::max(most, static_cast<int64_t>(tokens.size()));
+    if (std::ssize(tokens) > context) ++longer;
+  }
+  if (longer > 0 && prompts.size() == 1)
+    log.warn(
+        fmt::format("the prompt has {} tokens: the model sees only the last {}", most, context));
+  else if (longer > 0)
+    log.warn(
+        fmt::format("{} of {} prompts have more than {} tokens, up to {}: the model sees only "
+                    "the last {} of each",
+                    longer, prompts.size(), context, most, context));
 }
 
 nlohmann::ordered_json to_json(const ModelInUse& model, const std::string& prompt,
@@ -117,6 +138,14 @@ nlohmann::ordered_json to_json(const ModelInUse& model, const std::string& promp
           {"seed", sampling.seed},
           {"prompt_tokens_per_second", rate(generation.prompt_tokens, generation.prompt_seconds)},
           {"tokens_per_second", rate(generation.tokens, generation.seconds)}};
+}
+
+bool never_begun(const Generation& result) {
+  return result.reason == StopReason::kInterrupted && result.tokens == 0;
+}
+
+bool not_stopped(size_t, std::string_view) {
+  return stop_signal() == 0;
 }
 
 // The streaming form: the prompt first, so that both read as one text.
@@ -135,20 +164,32 @@ Generation stream(Generator& generator, const ModelInUse& model, const std::stri
   return result;
 }
 
-// Whole texts in the order of their prompts: JSON, or texts with an empty line between.
-std::vector<Generation> run_batch(Generator& generator, const ModelInUse& model,
+// Whole texts in the order of their prompts, with an empty line between.
+std::vector<Generation> stream_whole(Generator& generator, const ModelInUse& model,
+                                     const std::vector<std::string>& prompts,
+                                     const GenerationOptions& generation, bool echo, Output& out) {
+  size_t shown = 0;
+  const auto show = [&](std::span<const Generation> finished) {
+    for (; shown < finished.size(); ++shown) {
+      if (never_begun(finished[shown])) continue;
+      const std::string text = (echo ? prompts[shown] : "") + finished[shown].text;
+      out.write((shown > 0 ? "\n" : "") + text + (text.ends_with('\n') ? "" : "\n"));
+    }
+    out.flush();
+  };
+  return generator.generate(model.tokenizer, prompts, generation, not_stopped, show);
+}
+
+// One object, or an array of them for a file of prompts.
+std::vector<Generation> show_json(Generator& generator, const ModelInUse& model,
                                   const std::vector<std::string>& prompts,
-                                  const GenerationOptions& generation, bool json, bool echo,
-                                  Output& out) {
+                                  const GenerationOptions& generation, bool array, Output& out) {
   std::vector<Generation> results =
-      generator.generate(model.tokenizer, prompts, generation,
-                         [](size_t, std::string_view) { return stop_signal() == 0; });
-  for (size_t i = 0; i < prompts.size(); ++i) {
-    if (json)
-      out.json(to_json(model, prompts[i], generation.sampling, results[i]));
-    else
-      out.write((i > 0 ? "\n" : "") + (echo ? prompts[i] : "") + results[i].text + "\n");
-  }
+      generator.generate(model.tokenizer, prompts, generation, not_stopped);
+  nlohmann::ordered_json objects = nlohmann::ordered_json::array();
+  for (size_t i = 0; i < prompts.size(); ++i)
+    objects.push_back(to_json(model, prompts[i], generation.sampling, results[i]));
+  out.json(array ? objects : objects.front());
   return results;
 }
 
@@ -163,8 +204,9 @@ void log_result(const std::vector<Generation>& results, double seconds, Log& log
   int64_t tokens = 0;
   for (const Generation& result : results)
     tokens += result.tokens;
-  log.info(fmt::format("{} prompts, texts of {} tokens: {}, prompts included", results.size(),
-                       tokens, format_rate(rate(tokens, seconds), "tokens")));
+  const auto begun = std::ssize(results) - std::ranges::count_if(results, never_begun);
+  log.info(fmt::format("{} of {} prompts, texts of {} tokens: {}, prompts included", begun,
+                       results.size(), tokens, format_rate(rate(tokens, seconds), "tokens")));
 }
 
 Generator make_generator(ModelInUse& model, const Engine& engine, const GenerateSettings& settings,
@@ -181,16 +223,17 @@ int generate(const GenerateOptions& options, ActionContext& context) {
   const GenerationOptions generation = generation_options(options, settings);
   const std::vector<std::string> prompts = read_prompts(options);
   ModelInUse model = load_model_argument(options.model, context.log);
-  for (const std::string& prompt : prompts)
-    check_prompt(model, prompt, context.log);
+  check_prompts(model, options, prompts, context.log);
   const Engine engine(static_cast<int>(settings.threads));
   Generator generator = make_generator(model, engine, settings, prompts.size());
   install_signal_handlers();
-  const bool json = context.global.json, echo = !options.no_echo;
+  const bool echo = !options.no_echo, several = !options.prompts.empty();
   std::vector<Generation> results;
   const double start = steady_seconds();
-  if (json || prompts.size() > 1)
-    results = run_batch(generator, model, prompts, generation, json, echo, context.out);
+  if (context.global.json)
+    results = show_json(generator, model, prompts, generation, several, context.out);
+  else if (several)
+    results = stream_whole(generator, model, prompts, generation, echo, context.out);
   else
     results = {stream(generator, model, prompts.front(), generation, echo, context.out)};
   context.out.flush();
@@ -221,8 +264,10 @@ void add_generate(Program& program) {
       ->type_name("FILE")
       ->excludes(prompt);
   command
-      ->add_option("--prompts", options->prompts,
-                   "file with one prompt per line, decoded together; - reads standard input")
+      ->add_option(
+          "--prompts", options->prompts,
+          "file with one prompt per line, decoded together; an empty line is an empty prompt; "
+          "- reads standard input")
       ->type_name("FILE")
       ->excludes(prompt)
       ->excludes("--prompt-file");

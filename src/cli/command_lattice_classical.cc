@@ -92,8 +92,11 @@ Json facts_json(lattice::Classical lattice, const KissingOptions& options, Actio
       json["shells"].push_back({{"norm2", shell.norm2}, {"vectors", shell.count}});
   }
   if (options.moment) {
+    if (*options.moment < 2)
+      throw Error(ErrorKind::kUsage, "--moment", fmt::format("{} is below 2", *options.moment),
+                  "a standard error takes two points, a good one 100000");
     const lattice::SecondMoment measured = lattice::measure_second_moment(
-        lattice, std::max<uint64_t>(2, *options.moment), static_cast<uint64_t>(options.seed));
+        lattice, *options.moment, static_cast<uint64_t>(options.seed));
     json["measured_second_moment"] = measured.value;
     json["standard_error"] = measured.standard_error;
   }

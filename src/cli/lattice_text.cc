@@ -60,7 +60,7 @@ lattice::RationalVector rational_option(const std::string& text, const std::stri
 
 LatticeWatch::LatticeWatch(ActionContext& context, std::string label)
     : progress_(context.log, std::move(label), 0) {
-  install_signal_handlers();
+  install_impatient_signal_handlers();
 }
 
 lattice::SearchWatch LatticeWatch::watch() {

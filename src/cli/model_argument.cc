@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/units.h"
+#include "crystal/coded_matrix.h"
 #include "train/checkpoint.h"
 
 namespace cllm::cli {
@@ -36,7 +37,7 @@ void ModelArgument::add_to(CLI::App& command) {
 
 ModelInUse load_model_argument(const ModelArgument& argument, Log& log) {
   const fs::path folder = resolve_model_folder(argument.run, log);
-  LoadedModel loaded = load_model(folder);
+  LoadedModel loaded = load_model(folder, coded_matrix_decoder());
   Tokenizer tokenizer = choose_tokenizer(argument, folder, loaded);
   log.info(fmt::format("{}: {} parameters, context {}, vocabulary {}", folder.string(),
                        format_count(static_cast<double>(loaded.model->parameters().count())),

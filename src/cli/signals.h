@@ -11,6 +11,11 @@ void ignore_broken_pipes();
 
 void install_signal_handlers();
 
+// The same for a command that has nothing to save and spends long times in code that cannot be
+// asked to stop: if check_interrupt has not seen the request within a second, the process ends
+// where it is, with the one line and the exit code of a stop.
+void install_impatient_signal_handlers();
+
 // What was asked for since the last call; a stop stays a stop.
 RunRequest poll_signals();
 

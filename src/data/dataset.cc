@@ -66,6 +66,12 @@ void TokenView::copy(int64_t begin, int64_t count, Token* out) const {
   if (count > 0) dataset_->copy(begin_ + begin, count, out);
 }
 
+void TokenView::prefetch(int64_t begin, int64_t count) const {
+  CHECK_MSG(begin >= 0 && count >= 0 && begin <= count_ - count, "[{}, {}+{}) of {}", begin, begin,
+            count, count_);
+  if (count > 0) dataset_->prefetch(begin_ + begin, count);
+}
+
 TokenDataset::TokenDataset(std::vector<TokenShard> shards, int64_t vocabulary_size)
     : shards_(std::move(shards)),
       begins_{0},
@@ -143,17 +149,30 @@ size_t TokenDataset::shard_of(int64_t token) const {
   return static_cast<size_t>(above - begins_.begin()) - 1;
 }
 
-void TokenDataset::copy(int64_t begin, int64_t count, Token* out) const {
+template <class Part>
+void TokenDataset::for_each_part(int64_t begin, int64_t count, Part part) const {
   CHECK_MSG(begin >= 0 && count >= 0 && begin <= size() - count, "[{}, {}+{}) of {}", begin, begin,
             count, size());
   while (count > 0) {
     const size_t shard = shard_of(begin);
-    const int64_t part = std::min(count, begins_[shard + 1] - begin);
-    shards_[shard].copy(begin - begins_[shard], part, out);
-    begin += part;
-    out += part;
-    count -= part;
+    const int64_t here = std::min(count, begins_[shard + 1] - begin);
+    part(shards_[shard], begin - begins_[shard], here);
+    begin += here;
+    count -= here;
   }
+}
+
+void TokenDataset::copy(int64_t begin, int64_t count, Token* out) const {
+  for_each_part(begin, count, [&](const TokenShard& shard, int64_t first, int64_t tokens) {
+    shard.copy(first, tokens, out);
+    out += tokens;
+  });
+}
+
+void TokenDataset::prefetch(int64_t begin, int64_t count) const {
+  for_each_part(begin, count, [](const TokenShard& shard, int64_t first, int64_t tokens) {
+    shard.prefetch(first, tokens);
+  });
 }
 
 int64_t TokenDataset::document_start(int64_t document) const {

@@ -29,6 +29,8 @@ class TokenView {
   int64_t begin() const { return begin_; }
   // out[0, count) = tokens [begin, begin + count) of the view. No allocation.
   void copy(int64_t begin, int64_t count, Token* out) const;
+  // Asks the system to have them in memory when copy() comes; see MappedFile::prefetch.
+  void prefetch(int64_t begin, int64_t count) const;
 
  private:
   const TokenDataset* dataset_ = nullptr;
@@ -60,6 +62,8 @@ class TokenDataset {
 
   // out[0, count) = tokens [begin, begin + count), which must lie inside. No allocation.
   void copy(int64_t begin, int64_t count, Token* out) const;
+  // Asks the system to have them in memory when copy() comes; see MappedFile::prefetch.
+  void prefetch(int64_t begin, int64_t count) const;
   TokenView view(int64_t begin, int64_t count) const { return {*this, begin, count}; }
   TokenView all() const { return view(0, size()); }
 
@@ -71,6 +75,9 @@ class TokenDataset {
  private:
   explicit TokenDataset(std::vector<TokenShard> shards, int64_t vocabulary_size);
   size_t shard_of(int64_t token) const;
+  // part(shard, first token in it, count) for each shard that [begin, begin + count) touches.
+  template <class Part>
+  void for_each_part(int64_t begin, int64_t count, Part part) const;
 
   std::vector<TokenShard> shards_;
   std::vector<int64_t> begins_;           // first token of each shard, then the total

@@ -14,6 +14,8 @@ class EvalWindows {
   // B, T >= 1. Error (kData) if the view has fewer than 2 tokens.
   EvalWindows(TokenView tokens, int64_t batch, int64_t context);
 
+  int64_t batch_size() const { return batch_; }
+  int64_t context() const { return context_; }
   int64_t windows() const { return windows_; }
   int64_t batches() const { return (windows_ + batch_ - 1) / batch_; }
   // Tokens predicted by all batches together.

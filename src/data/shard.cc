@@ -223,4 +223,12 @@ void TokenShard::copy(int64_t begin, int64_t count, Token* out) const {
     widen<uint32_t>(tokens_, begin, count, out);
 }
 
+void TokenShard::prefetch(int64_t begin, int64_t count) const {
+  CHECK_MSG(begin >= 0 && count >= 0 && begin <= size_ - count, "[{}, {}+{}) of {}", begin, begin,
+            count, size_);
+  if (!file_) return;
+  const auto first = static_cast<size_t>(tokens_ - file_->data() + begin * token_bytes_);
+  file_->prefetch(first, static_cast<size_t>(count * token_bytes_));
+}
+
 }  // namespace cllm

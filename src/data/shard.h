@@ -85,6 +85,8 @@ class TokenShard {
   const fs::path& path() const { return path_; }
   // out[0, count) = tokens [begin, begin + count), which must lie inside.
   void copy(int64_t begin, int64_t count, Token* out) const;
+  // Asks for the pages that copy() would read; see MappedFile::prefetch.
+  void prefetch(int64_t begin, int64_t count) const;
 
  private:
   TokenShard() = default;

@@ -9,6 +9,7 @@
 //   attention.h  tiles of attention, forward and backward
 //   update.h     optimizer updates and norms over flat spans
 //   signature.h  the scan of one bit set against many
+//   coset.h      nearest points of the classical lattices
 #pragma once
 
 #include <string_view>

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/attention.h"
+#include "kernels/coset.h"
 #include "kernels/decode.h"
 #include "kernels/gemm.h"
 #include "kernels/rows.h"
@@ -27,6 +28,7 @@ struct Table {
   StorageKernels<Fp16> fp16;
   UpdateKernels update;
   SignatureKernels signature;
+  CosetKernels coset;
 
   template <class S>
   constexpr const StorageKernels<S>& of() const;

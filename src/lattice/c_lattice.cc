@@ -81,6 +81,8 @@ l::ClosestVector closest(const l::ClosestSolver& solver, const l::RationalVector
       return solver.k_best(target, width);
     case PRIMEMATH_CLOSEST_EXACT:
       return solver.exact(target, watch);
+    case PRIMEMATH_CLOSEST_INT:
+      break;
   }
   throw Error(ErrorKind::kUsage, "method", "is unknown", "give one of the list");
 }

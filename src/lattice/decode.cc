@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "base/error.h"
 #include "base/philox.h"
@@ -10,37 +11,45 @@
 namespace cllm::lattice {
 namespace {
 
+bool is_decodable(double x) {
+  return std::abs(x) <= kLargestCoordinate;
+}
+
 void require_decodable(std::span<const double> targets) {
+  // Counted first: without a way out of the loop it takes a fraction of the time.
+  size_t good = 0;
   for (const double x : targets)
-    if (!(std::abs(x) <= kLargestCoordinate))
-      throw Error(ErrorKind::kData, "target",
-                  std::isfinite(x) ? fmt::format("coordinate {:.3g} is too large to decode", x)
-                                   : "a coordinate is not a finite number",
-                  "coordinates up to 1e15 in units of the lattice's integers can be decoded");
+    good += is_decodable(x);
+  if (good == targets.size()) return;
+  const double bad = *std::ranges::find_if_not(targets, is_decodable);
+  throw Error(ErrorKind::kData, "target",
+              std::isfinite(bad) ? fmt::format("coordinate {:.3g} is too large to decode", bad)
+                                 : "a coordinate is not a finite number",
+              "coordinates up to 1e15 in units of the lattice's integers can be decoded");
 }
 
 class Decoder {
  public:
-  explicit Decoder(Classical lattice) : lattice_(lattice) {
-    if (lattice == Classical::kLeech) return;
-    for (size_t index = 0; index < class_count(lattice); ++index)
-      classes_.push_back(lattice_class(lattice, index));
+  explicit Decoder(Classical lattice) {
+    if (lattice == Classical::kLeech)
+      leech_.emplace();
+    else
+      classes_.emplace(lattice);
   }
 
   // The first `lanes` targets of the block; all must be numbers.
   void run(DecodeBlock& block, size_t lanes) {
-    if (lattice_ != Classical::kLeech) {
-      decode_block(lattice_, classes_, block);
+    if (classes_) {
+      classes_->decode(block);
       return;
     }
     for (size_t lane = 0; lane < lanes; ++lane)
-      leech_.decode(block, lane);
+      leech_->decode(block, lane);
   }
 
  private:
-  Classical lattice_;
-  std::vector<LatticeClass> classes_;
-  LeechDecoder leech_;
+  std::optional<ClassDecoder> classes_;
+  std::optional<LeechDecoder> leech_;
 };
 
 }  // namespace

@@ -1,90 +1,42 @@
-#include <cmath>
-
+#include "kernels/table.h"
 #include "lattice/decode_steps.h"
 
 namespace cllm::lattice {
 namespace {
 
-// What is known of one class for every point of the block.
-struct ClassState {
-  double distance2[kBlock];
-  double largest[kBlock];  // largest |error| of a coordinate
-  double parity[kBlock];   // of the sum of the quotients, 0 or 1
-};
-
-// weight: of this coordinate in the squared length.
-void add_coordinate(const double* target, double residue, double modulus, double weight,
-                    ClassState& state) {
-  const double inverse = 1 / modulus;  // a power of two
-  for (size_t lane = 0; lane < kBlock; ++lane) {
-    const double shifted = target[lane] - residue;
-    const double quotient = round_quick(shifted * inverse);
-    const double error = shifted - modulus * quotient;
-    state.distance2[lane] += weight * error * error;
-    const double size = std::abs(error);
-    state.largest[lane] = size > state.largest[lane] ? size : state.largest[lane];
-    // The remainder modulo 2 is 0, 1 or -1.
-    const double odd = quotient - 2 * round_quick(quotient * 0.5);
-    const double other = odd * odd;
-    state.parity[lane] += other - 2 * other * state.parity[lane];
-  }
-}
-
-// The point of one class for one lane.
-void write_point(Classical lattice, const LatticeClass& best, double wanted_parity,
-                 DecodeBlock& block, size_t lane) {
-  const ClassicalFacts& fact = facts(lattice);
-  const double modulus = fact.modulus;
-  double parity = 0, largest = -1, other = 0;
-  size_t worst = 0;
-  for (size_t i = 0; i < fact.dimension; ++i) {
-    const double shifted = block.target[i][lane] - best.residue[i];
-    const double quotient = round_quick(shifted / modulus);
-    const double error = shifted - modulus * quotient;
-    block.point[i][lane] = best.residue[i] + modulus * quotient;
-    parity += quotient - 2 * std::floor(quotient / 2);
-    if (std::abs(error) > largest) {
-      largest = std::abs(error);
-      worst = i;
-      other = error >= 0 ? modulus : -modulus;
-    }
-  }
-  if (fact.has_parity && std::fmod(parity, 2) != wanted_parity) block.point[worst][lane] += other;
-}
-
-double wanted_parity(const LatticeClass& next, size_t dimension, int modulus) {
-  int sum = next.sum;
-  for (size_t i = 0; i < dimension; ++i)
-    sum -= next.residue[i];
-  return (sum / modulus) % 2 == 0 ? 0 : 1;
+// Of the quotients (x - residue) / modulus, so that x sums to what the class demands.
+int64_t parity_of(const LatticeClass& lattice_class, const ClassicalFacts& fact) {
+  int sum = lattice_class.sum;
+  for (size_t i = 0; i < fact.dimension; ++i)
+    sum -= lattice_class.residue[i];
+  return sum / fact.modulus % 2 == 0 ? 0 : 1;
 }
 
 }  // namespace
 
-void decode_block(Classical lattice, const std::vector<LatticeClass>& classes, DecodeBlock& block) {
-  const ClassicalFacts& fact = facts(lattice);
-  const double modulus = fact.modulus;
-  size_t best[kBlock] = {};
-  for (size_t index = 0; index < classes.size(); ++index) {
-    ClassState state{};
-    for (size_t i = 0; i < fact.dimension; ++i) {
-      const double weight = lattice == Classical::kA2 && i == 1 ? 3 : 1;
-      add_coordinate(block.target[i], classes[index].residue[i], modulus, weight, state);
-    }
-    const double wanted = wanted_parity(classes[index], fact.dimension, fact.modulus);
-    for (size_t lane = 0; lane < kBlock; ++lane) {
-      const bool wrong = fact.has_parity && state.parity[lane] != wanted;
-      const double repair = wrong ? modulus * (modulus - 2 * state.largest[lane]) : 0;
-      const double distance = state.distance2[lane] + repair;
-      if (index == 0 || distance < block.distance2[lane]) {
-        block.distance2[lane] = distance;
-        best[lane] = index;
-      }
-    }
+ClassDecoder::ClassDecoder(Classical lattice)
+    : dimension_(static_cast<int64_t>(facts(lattice).dimension)),
+      modulus_(facts(lattice).modulus),
+      has_parity_(facts(lattice).has_parity),
+      weights_(facts(lattice).dimension, 1) {
+  if (lattice == Classical::kA2) weights_[1] = 3;
+  for (size_t index = 0; index < class_count(lattice); ++index) {
+    const LatticeClass next = lattice_class(lattice, index);
+    for (size_t i = 0; i < facts(lattice).dimension; ++i)
+      residues_.push_back(next.residue[i]);
+    parities_.push_back(parity_of(next, facts(lattice)));
   }
-  for (size_t lane = 0; lane < kBlock; ++lane)
-    write_point(lattice, classes[best[lane]],
-                wanted_parity(classes[best[lane]], fact.dimension, fact.modulus), block, lane);
+}
+
+void ClassDecoder::decode(DecodeBlock& block) const {
+  kernels::chosen_table().coset.nearest({.count = static_cast<int64_t>(parities_.size()),
+                                         .dimension = dimension_,
+                                         .modulus = modulus_,
+                                         .has_parity = has_parity_,
+                                         .residues = residues_.data(),
+                                         .parities = parities_.data(),
+                                         .weights = weights_.data()},
+                                        block.target[0], block.point[0], block.distance2);
 }
 
 }  // namespace cllm::lattice

@@ -6,11 +6,12 @@
 #include <cstdint>
 #include <vector>
 
+#include "kernels/coset.h"
 #include "lattice/classical.h"
 
 namespace cllm::lattice {
 
-inline constexpr size_t kBlock = 16;
+inline constexpr size_t kBlock = kernels::kCosetBlock;
 
 // x to the nearest integer, halves to even, for |x| < 2^51: the addition leaves no fraction bits.
 // Unlike std::nearbyint it is one vector instruction on every machine.
@@ -26,8 +27,19 @@ struct DecodeBlock {
   double distance2[kBlock];
 };
 
-// All lattices but Leech. Walks the classes for all points of the block at once.
-void decode_block(Classical lattice, const std::vector<LatticeClass>& classes, DecodeBlock& block);
+// All lattices but Leech: every class, by the kernel, for all points of the block at once.
+class ClassDecoder {
+ public:
+  explicit ClassDecoder(Classical lattice);
+  void decode(DecodeBlock& block) const;
+
+ private:
+  int64_t dimension_;
+  double modulus_;
+  bool has_parity_;
+  std::vector<double> residues_, weights_;
+  std::vector<int64_t> parities_;
+};
 
 // Leech. The distance to a class depends on the code word only through two tables, one for each
 // half of the coordinates; a class is looked at more closely only if it could win.

@@ -76,7 +76,7 @@ class Reduction {
   void lll() {
     constexpr int kWatchedRows = 32, kStep = 16;
     const int rows = basis_.get_rows();
-    const bool whole = !watch_ || rows <= kWatchedRows || options_.transform;
+    const bool whole = !watch_ || rows <= kWatchedRows;
     for (int end = whole ? rows : kStep;; end = std::min(rows, end + kStep)) {
       report("LLL", static_cast<uint64_t>(end), static_cast<uint64_t>(rows));
       if (end == rows) break;
@@ -125,11 +125,13 @@ class Reduction {
       require_success(fplll::lll_reduction(matrix, options_.delta, options_.eta));
       return;
     }
-    // fplll wants to start from the identity.
-    ForeignMatrix step;
+    // fplll wants to start from the identity; the rows behind the matrix stay as they are.
+    ForeignMatrix step, whole;
     step.gen_identity(matrix.get_rows());
     require_success(fplll::lll_reduction(matrix, step, options_.delta, options_.eta));
-    transform_ = to_foreign(product(from_foreign(step), from_foreign(transform_)));
+    whole.gen_identity(basis_.get_rows());
+    copy_rows(step, whole);
+    transform_ = to_foreign(product(from_foreign(whole), from_foreign(transform_)));
   }
 
   // fplll's BKZ throws the status of an LLL that failed inside.

@@ -37,6 +37,35 @@ std::vector<int32_t> prompt_tokens(const Tokenizer& tokenizer, std::string_view 
   return tokens;
 }
 
+// Results of a batch as they come, in the order of their prompts.
+class Results {
+ public:
+  Results(size_t prompts, const GenerationProgress& progress)
+      : results_(prompts, {.reason = StopReason::kInterrupted}),
+        ended_(prompts, false),
+        progress_(progress) {}
+
+  void put(size_t index, Generation result) {
+    results_[index] = std::move(result);
+    ended_[index] = true;
+    const size_t before = finished_;
+    while (finished_ < ended_.size() && ended_[finished_])
+      ++finished_;
+    if (finished_ > before && progress_) progress_(std::span(results_).first(finished_));
+  }
+  // With those that were not begun.
+  std::vector<Generation> take() {
+    if (finished_ < results_.size() && progress_) progress_(results_);
+    return std::move(results_);
+  }
+
+ private:
+  std::vector<Generation> results_;
+  std::vector<bool> ended_;
+  size_t finished_ = 0;  // the first ones, without a gap
+  const GenerationProgress& progress_;
+};
+
 std::span<const int32_t> last_of(std::span<const int32_t> tokens, int64_t most) {
   return tokens.last(std::min(tokens.size(), static_cast<size_t>(most)));
 }
@@ -175,14 +204,15 @@ void Generator::step(std::span<const std::unique_ptr<Sequence>> sequences) {
 
 std::vector<Generation> Generator::generate(const Tokenizer& tokenizer,
                                             std::span<const std::string> prompts,
-                                            const GenerationOptions& options,
-                                            const BatchSink& sink) {
-  std::vector<Generation> results(prompts.size(), {.reason = StopReason::kInterrupted});
+                                            const GenerationOptions& options, const BatchSink& sink,
+                                            const GenerationProgress& progress) {
+  Results results(prompts.size(), progress);
   std::vector<std::unique_ptr<Sequence>> active;  // sequence i has cache i
   bool interrupted = false;
   const auto retire = [&](size_t i) {
-    results[active[i]->index()] = active[i]->finish();
-    interrupted |= results[active[i]->index()].reason == StopReason::kInterrupted;
+    Generation result = active[i]->finish();
+    interrupted |= result.reason == StopReason::kInterrupted;
+    results.put(active[i]->index(), std::move(result));
     std::swap(caches_[i], caches_[active.size() - 1]);
     std::swap(active[i], active.back());
     active.pop_back();
@@ -204,7 +234,7 @@ std::vector<Generation> Generator::generate(const Tokenizer& tokenizer,
     active.back()->interrupt();
     retire(active.size() - 1);
   }
-  return results;
+  return results.take();
 }
 
 Generation Generator::generate(const Tokenizer& tokenizer, std::string_view prompt,

@@ -38,6 +38,9 @@ struct Generation {
 
 // The TextSink of prompt number `index`.
 using BatchSink = std::function<bool(size_t index, std::string_view text)>;
+// Receives the results of the first prompts up to one that is still at work, whenever there are
+// more of them.
+using GenerationProgress = std::function<void(std::span<const Generation> finished)>;
 
 // Not thread-safe. model, context and weights given by address must outlive it. Memory: caches and
 // activations, taken in the constructor.
@@ -64,9 +67,11 @@ class Generator {
                       const GenerationOptions& options, const TextSink& sink);
 
   // The same for several prompts, each with options.sampling.seed: a prompt's text is what it gets
-  // alone. When one ends, the next prompt takes its place. A sink's `false` ends them all.
+  // alone. When one ends, the next prompt takes its place. A sink's `false` ends them all; those
+  // that were not begun have no tokens.
   std::vector<Generation> generate(const Tokenizer& tokenizer, std::span<const std::string> prompts,
-                                   const GenerationOptions& options, const BatchSink& sink);
+                                   const GenerationOptions& options, const BatchSink& sink,
+                                   const GenerationProgress& progress = {});
 
  private:
   class Sequence;

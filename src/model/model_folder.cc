@@ -31,6 +31,24 @@ std::string generation_config(const Tokenizer& tokenizer) {
   return json.dump(2) + "\n";
 }
 
+std::string coded_name(const StoredPiece& piece) {
+  return piece.name + std::string(kCodedSuffix);
+}
+
+// The piece of the arena = the matrix of the record.
+void load_record(const StoredTensor& record, const Transformer& model, StoredPiece piece,
+                 float* weights, const MatrixDecoder& decoder) {
+  const auto refuse = [&](const char* what, const char* hint) {
+    throw Error(ErrorKind::kData, fmt::format("{}: {}", record.file, record.name), what, hint);
+  };
+  if (!decoder) refuse("is compressed", "use a command that reads compressed models");
+  if (record.dtype != DType::kU8) refuse("does not hold bytes", "compress the model again");
+  std::vector<float> values(static_cast<size_t>(piece.rows * piece.columns));
+  decoder(record, piece.rows, piece.columns, values);
+  piece.transposed = false;
+  copy_from_stored(model, piece, values.data(), weights);
+}
+
 bool has_tokenizer(const fs::path& folder) {
   return fs::exists(folder / "tokenizer.json") ||
          (fs::exists(folder / "vocab.json") && fs::exists(folder / "merges.txt"));
@@ -47,10 +65,15 @@ ModelConfig load_model_config(const fs::path& folder) {
   return config_from_json(json, path.string());
 }
 
-void load_weights(const fs::path& folder, const Transformer& model, float* weights) {
+void load_weights(const fs::path& folder, const Transformer& model, float* weights,
+                  const MatrixDecoder& decoder) {
   const ModelWeights file = open_model_weights(folder);
   std::vector<float> values;
   for (const StoredPiece& piece : stored_pieces(model)) {
+    if (const StoredTensor* record = file.find(coded_name(piece))) {
+      load_record(*record, model, piece, weights, decoder);
+      continue;
+    }
     const StoredTensor& tensor = find_tensor(file, piece.name);
     require_shape(tensor, piece.shape);
     values.resize(tensor.elements);
@@ -59,11 +82,11 @@ void load_weights(const fs::path& folder, const Transformer& model, float* weigh
   }
 }
 
-LoadedModel load_model(const fs::path& folder) {
+LoadedModel load_model(const fs::path& folder, const MatrixDecoder& decoder) {
   LoadedModel loaded;
   loaded.model = std::make_unique<const Transformer>(load_model_config(folder));
   loaded.weights = Arena(loaded.model->parameters().arena_floats(), "the model's weights");
-  load_weights(folder, *loaded.model, loaded.weights.data());
+  load_weights(folder, *loaded.model, loaded.weights.data(), decoder);
   if (!has_tokenizer(folder)) return loaded;
   loaded.tokenizer = Tokenizer::load(folder);
   const int64_t V = loaded.model->config().vocabulary_size;
@@ -76,13 +99,18 @@ LoadedModel load_model(const fs::path& folder) {
 }
 
 void save_model(const fs::path& folder, const Transformer& model, const float* weights,
-                const Tokenizer& tokenizer) {
+                const Tokenizer& tokenizer, const MatrixRecords& records) {
   const Token end = tokenizer.end_of_text();
   write_file(folder / "config.json",
              config_to_json(model.config(), {.begin = end, .end = end, .pad = end}).dump(2) + "\n");
   write_file(folder / "generation_config.json", generation_config(tokenizer));
   SafetensorsWriter writer;
   for (const StoredPiece& piece : stored_pieces(model)) {
+    if (const auto record = records.find(piece.name); record != records.end()) {
+      writer.add(coded_name(piece), DType::kU8, {static_cast<int64_t>(record->second.size())},
+                 record->second.data());
+      continue;
+    }
     writer.add(piece.name, DType::kF32, piece.shape,
                [&model, weights, piece](size_t first, std::span<std::byte> to) {
                  copy_to_stored(model, piece, weights, static_cast<int64_t>(first / sizeof(float)),

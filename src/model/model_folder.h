@@ -3,11 +3,18 @@
 // read by the same code.
 #pragma once
 
+#include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "base/file.h"
+#include "formats/safetensors.h"
 #include "model/transformer.h"
 #include "tensor/arena.h"
 #include "text/tokenizer.h"
@@ -20,19 +27,31 @@ struct LoadedModel {
   std::optional<Tokenizer> tokenizer;  // absent if the folder has none
 };
 
+// A matrix may be stored as a record of bytes that a layer above understands: a U8 tensor under the
+// matrix's name with this suffix.
+inline constexpr std::string_view kCodedSuffix = ".crystal";
+// values [rows, columns] = the matrix of the record, outputs by inputs whatever the layout of plain
+// tensors. Error (kData) for one that is damaged or of another shape.
+using MatrixDecoder = std::function<void(const StoredTensor& record, int64_t rows, int64_t columns,
+                                         std::span<float> values)>;
+// Records by the name of the stored matrix.
+using MatrixRecords = std::map<std::string, std::vector<uint8_t>>;
+
 // Reads config.json only.
 ModelConfig load_model_config(const fs::path& folder);
 
 // Reads the model. Error (kData) naming the file for anything missing, damaged, of another shape,
-// or a tokenizer whose vocabulary is larger than the model's.
-LoadedModel load_model(const fs::path& folder);
+// or a tokenizer whose vocabulary is larger than the model's; without a decoder also for records.
+LoadedModel load_model(const fs::path& folder, const MatrixDecoder& decoder = {});
 
 // weights = the tensors of the folder; the model's shape must be the folder's.
-void load_weights(const fs::path& folder, const Transformer& model, float* weights);
+void load_weights(const fs::path& folder, const Transformer& model, float* weights,
+                  const MatrixDecoder& decoder = {});
 
 // Writes config.json, generation_config.json, model.safetensors and the tokenizer into an existing
-// folder. Floats are stored as F32: loading gives the same bits.
+// folder. Floats are stored as F32: loading gives the same bits. Matrices with a record are stored
+// as that instead.
 void save_model(const fs::path& folder, const Transformer& model, const float* weights,
-                const Tokenizer& tokenizer);
+                const Tokenizer& tokenizer, const MatrixRecords& records = {});
 
 }  // namespace cllm

@@ -11,10 +11,16 @@ using Mode = ParallelSettings::Mode;
 
 constexpr int kTurns = 2;
 constexpr double kSeconds = 0.5;  // of a turn
+// A first turn of both ways that took longer is not repeated.
+constexpr double kLongTurn = 10;
+// Of a step that is measured: more only repeat what one does, and take their time.
+constexpr int64_t kMostBatches = 2;
 
 // The same work with rates so small that no weight moves: the measurement cannot diverge.
 RunSettings at_rest(RunSettings settings, Mode mode) {
   settings.parallel.mode = mode;
+  settings.train.gradient_accumulation_steps =
+      std::min(settings.train.gradient_accumulation_steps, kMostBatches);
   settings.schedule.lr_scheduler = optim::ScheduleKind::kConstant;
   settings.optimizer.learning_rate = settings.optimizer.muon_learning_rate = 1e-30;
   settings.optimizer.embedding_learning_rate = settings.optimizer.head_learning_rate = 0;
@@ -45,7 +51,8 @@ ParallelChoice choose_parallel(const Transformer& model, const ops::Context& con
                                const RunSettings& settings, TokenView tokens,
                                const std::function<void()>& poll) {
   ParallelChoice choice;
-  for (int turn = 0; turn < kTurns; ++turn) {
+  const double start = steady_seconds();
+  for (int turn = 0; turn < kTurns && steady_seconds() - start < kLongTurn; ++turn) {
     const auto rate = [&](Mode mode) {
       return best_rate(model, context, at_rest(settings, mode), tokens, poll);
     };

@@ -69,6 +69,7 @@ void resolve_parallel(RunSettings& settings, const Transformer& model, const Eng
                       const Corpus& corpus, Log& log, const std::function<bool()>& interrupted) {
   if (settings.parallel.mode != ParallelSettings::Mode::kAuto) return;
   require_memory(plan_memory(model, settings, engine.context()));
+  log.info("parallel.mode = auto: measuring both ways of sharing a step");
   const ParallelChoice choice =
       choose_parallel(model, engine.context(), settings, corpus.train, [&] {
         if (interrupted()) throw Interrupted("stopped before the first step");
@@ -241,6 +242,10 @@ RunResult start_run(RunSettings settings, const fs::path& path, bool overwrite,
 RunResult resume_run(RunSettings settings, const RunFolder& folder, const Engine& engine, Log& log,
                      const RunControls& controls) {
   settings.validate();
+  if (settings.parallel.mode == ParallelSettings::Mode::kAuto)
+    throw Error(ErrorKind::kUsage, "parallel.mode", "is decided when a run starts, not by resume",
+                fmt::format("write what it began with, batch or operation, into {}",
+                            folder.config().string()));
   const RunLock lock(folder.path());
   Origin origin = find_origin(folder, settings, log);
   folder.remove_leftovers();

@@ -10,6 +10,7 @@
 #include "runlog/run_folder.h"
 #include "train/run_result.h"
 #include "train/settings.h"
+#include "train/trainer.h"
 
 namespace cllm {
 

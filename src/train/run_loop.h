@@ -15,6 +15,7 @@
 #include "runlog/metrics_writer.h"
 #include "runlog/run_folder.h"
 #include "train/corpus.h"
+#include "train/evaluation.h"
 #include "train/run_display.h"
 #include "train/run_result.h"
 #include "train/settings.h"

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "base/file.h"
-#include "train/trainer.h"
+#include "train/evaluation.h"
 
 namespace cllm {
 

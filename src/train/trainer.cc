@@ -50,29 +50,6 @@ MemoryPlan plan_memory(const Transformer& model, const RunSettings& settings,
           .sampling = settings.sample.every > 0 ? Generator::plan_bytes(model, context) : 0};
 }
 
-Evaluation evaluate(GradientSource& source, const float* weights, const EvalWindows& windows,
-                    int64_t limit, const std::vector<int32_t>& token_bytes,
-                    const std::function<void(int64_t, int64_t)>& progress) {
-  const int64_t B = source.shape().B, T = source.shape().T;
-  int64_t batches = windows.batches();
-  if (limit > 0) batches = std::min(batches, (limit + B - 1) / B);
-  std::vector<int32_t> tokens(static_cast<size_t>(B * T)), targets(static_cast<size_t>(B * T));
-  Evaluation result;
-  double sum = 0;
-  const HeldWeights held(source, weights);
-  for (int64_t i = 0; i < batches; ++i) {
-    result.tokens += windows.batch(i * windows.batches() / batches, tokens.data(), targets.data());
-    sum += source.evaluate({tokens.data(), targets.data(), B, T}, weights);
-    for (const int32_t target : targets)
-      if (target >= 0) result.bytes += token_bytes[static_cast<size_t>(target)];
-    if (progress) progress(i + 1, batches);
-  }
-  result.loss = sum / static_cast<double>(result.tokens);
-  result.perplexity = std::exp(result.loss);
-  result.bits_per_byte = sum / (std::log(2.0) * static_cast<double>(result.bytes));
-  return result;
-}
-
 Trainer::Trainer(const Transformer& model, const ops::Context& context, const RunSettings& settings,
                  TokenView tokens)
     : model_(model),

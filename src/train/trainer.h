@@ -1,14 +1,12 @@
-// The training loop's inside: one optimizer step over planned memory, evaluation, and the state
-// that makes a run exactly resumable. What is shown, logged and saved around it is train/run.h.
+// The training loop's inside: one optimizer step over planned memory, and the state that makes
+// a run exactly resumable. What is shown, logged and saved around it is train/run.h.
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
 
-#include "data/eval_windows.h"
 #include "data/loader.h"
 #include "tensor/arena.h"
 #include "train/checkpoint.h"
@@ -41,21 +39,6 @@ struct StepResult {
   double loss_scale = 1;  // used by this step
   bool skipped = false;   // the scaled gradients overflowed: nothing was updated
 };
-
-struct Evaluation {
-  double loss = 0;  // nats per token
-  double perplexity = 0;
-  double bits_per_byte = 0;
-  int64_t tokens = 0;  // predicted
-  int64_t bytes = 0;   // of text that they stand for
-};
-
-// Mean loss over the batches of `windows`, whose B and T are the source's. limit: about how many
-// windows, spread evenly over the text; 0 = all. token_bytes [V]: bytes of text per token.
-// progress(batches done, of all): called after every batch; an exception from it ends the work.
-Evaluation evaluate(GradientSource& source, const float* weights, const EvalWindows& windows,
-                    int64_t limit, const std::vector<int32_t>& token_bytes,
-                    const std::function<void(int64_t, int64_t)>& progress = {});
 
 // Not thread-safe. References must outlive it; settings.parallel.mode is not kAuto. Error (kMemory)
 // if memory cannot be had. After the first call, step() allocates nothing.

@@ -223,6 +223,18 @@ TEST_F(FileTest, ReplacesASymbolicLink) {
   EXPECT_EQ(listing(), Names{"link"});
 }
 
+// As root, replacing would turn the machine's /dev/null into a file.
+TEST_F(FileTest, LinksAndDevicesAreWrittenTo) {
+  write_file(at("aim"), "a longer text");
+  fs::create_symlink("aim", at("link"));
+  write_file(at("link"), "short");
+  EXPECT_TRUE(fs::is_symlink(at("link")));
+  EXPECT_EQ(read_file(at("aim")), "short");
+  fs::create_symlink("/dev/full", at("full"));
+  EXPECT_THROW(write_file(at("full"), "x"), Error);
+  EXPECT_THAT(listing(), testing::ElementsAre("aim", "full", "link"));
+}
+
 TEST_F(FileTest, MakeFolderErrorsNameThePath) {
   write_file(at("a"), "x");
   expect_error(ErrorKind::kRuntime, (at("a") / "b").string() + ": cannot create the folder",

@@ -46,8 +46,19 @@ TEST(Generation, MeasuresPrefillAndDecode) {
     ASSERT_EQ(report.results.size(), 2u);
     EXPECT_EQ(report.results[0].name, "nano prefill");
     EXPECT_EQ(report.results[1].name, "nano decode");
-    for (const Result& result : report.results)
+    for (const Result& result : report.results) {
       EXPECT_GT(result.samples.at(0), 0);
+      EXPECT_GT(result.extra.at("peak_share").get<double>(), 0);
+    }
+    // What is said of bytes and of tokens is said of the same time.
+    const Result& decode = report.results[1];
+    EXPECT_EQ(decode.extra.at("sequences"), 3);
+    EXPECT_NEAR(decode.extra.at("bandwidth_share").get<double>() *
+                    decode.extra.at("bound_tokens/s").get<double>() / decode.samples.at(0),
+                1, 1e-9);
+    EXPECT_NEAR(decode.extra.at("step_bytes").get<double>() * 1e-9 * decode.samples.at(0) / 3 /
+                    decode.extra.at("GB/s").get<double>(),
+                1, 1e-9);
   }
 }
 

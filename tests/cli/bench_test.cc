@@ -122,6 +122,8 @@ TEST_F(BenchCommand, WrongOptionsAreErrorsBeforeAnyWork) {
       {"bench", "step", "--vary", "train.batch_size"},
       {"bench", "step", "--set", "train.no_such=1"},
       {"bench", "generate", "--tokens", "0"},
+      {"bench", "generate", "--weights", "int4"},
+      {"bench", "generate", "--batch", "17"},
       {"bench", "compare"}};
   for (const std::vector<std::string>& words : wrong) {
     const ProgramResult result = run_program(words);

@@ -155,11 +155,84 @@ TEST_F(Generate, PromptFromFileOrStandardInput) {
                "excludes");
 }
 
+// A line's text is what it gets alone, whatever is decoded beside it.
+TEST_F(Generate, PromptsAreTheLinesOfAFile) {
+  const std::string run = make_run();
+  const std::string file = in_folder("prompts.txt");
+  write_file(file, "One\r\n\nThe cat sat\nOne day");
+  const auto all = [&](const std::vector<std::string>& words) {
+    std::vector<std::string> command = {"generate", run, "--max-tokens", "20", "--json"};
+    command.insert(command.end(), words.begin(), words.end());
+    return parse_json(run_program(command, {.input = "One\n\nThe cat sat\nOne day\n"}));
+  };
+  for (const char* weights : {"fp32", "bf16", "int8"}) {
+    const nlohmann::json together = all({"--prompts", file, "--weights", weights});
+    ASSERT_EQ(together.size(), 4u);
+    for (const size_t i : {size_t{0}, size_t{1}, size_t{2}, size_t{3}}) {
+      const std::string prompt = together[i]["prompt"];
+      EXPECT_EQ(prompt, std::vector<std::string>({"One", "", "The cat sat", "One day"})[i]);
+      EXPECT_EQ(together[i]["text"], all({"--prompt", prompt, "--weights", weights})["text"]);
+      EXPECT_EQ(together[i]["tokens"], 20);
+    }
+    const nlohmann::json pairs = all({"--prompts", "-", "--weights", weights, "--batch", "2"});
+    ASSERT_EQ(pairs.size(), 4u);
+    for (size_t i = 0; i < 4; ++i)
+      EXPECT_EQ(pairs[i]["text"], together[i]["text"]);
+  }
+}
+
+TEST_F(Generate, TextsOfPromptsHaveAnEmptyLineBetween) {
+  const std::string run = make_run();
+  const auto text = [&](const std::vector<std::string>& words) {
+    std::vector<std::string> command = {"generate", run, "--max-tokens", "8"};
+    command.insert(command.end(), words.begin(), words.end());
+    const ProgramResult result = run_program(command, {.input = "One\nTwo\n"});
+    EXPECT_EQ(result.code, 0) << result.err;
+    return result.out;
+  };
+  const std::string one = text({"--prompt", "One"}), two = text({"--prompt", "Two"});
+  EXPECT_EQ(text({"--prompts", "-"}), one + "\n" + two);
+  EXPECT_EQ("One" + text({"--prompts", "-", "--no-echo", "--batch", "1"}),
+            one + "\n" + two.substr(3));
+}
+
+TEST_F(Generate, OnePromptOfAFileIsAnArrayToo) {
+  const nlohmann::json json = parse_json(run_program(
+      {"generate", make_run(), "--prompts", "-", "--max-tokens", "2", "--json"}, {.input = "a"}));
+  ASSERT_TRUE(json.is_array());
+  EXPECT_EQ(json.size(), 1u);
+}
+
+TEST_F(Generate, NamesTheLineOfABadPrompt) {
+  const std::string run = make_run(), file = in_folder("prompts.txt");
+  write_file(file, "One\n\nTwo \\q\n");
+  const std::vector<std::string> command = {"generate", run, "--prompts", file, "--escapes"};
+  expect_error(run_program(command), 2, file + ":3: unknown escape");
+  write_file(file, "");
+  expect_error(run_program(command), 3, "no prompt in it");
+  expect_error(run_program({"generate", run, "--prompts", in_folder("missing")}), 3, "missing");
+  expect_error(run_program({"generate", run, "--prompts", file, "--prompt", "a"}), 2, "excludes");
+  expect_error(run_program({"generate", run, "--prompts", file, "--prompt-file", file}), 2,
+               "excludes");
+}
+
+TEST_F(Generate, WarnsOnceOfPromptsThatAreTooLong) {
+  const ProgramResult result =
+      run_program({"generate", make_run(), "--prompts", "-", "--max-tokens", "2"},
+                  {.input = std::string(50, 'a') + "\nb\n" + std::string(40, 'c') + "\n"});
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_TRUE(contains(result.err, "2 of 3 prompts have more than 32 tokens, up to 50"))
+      << result.err;
+}
+
 TEST_F(Generate, RefusesWhatCannotBe) {
   const std::string run = make_run();
   EXPECT_EQ(run_program({"generate", in_folder("nothing")}).code, 2);
   EXPECT_EQ(run_program({"generate", folder_.string()}).code, 3);
   EXPECT_EQ(run_program({"generate", run, "--top-p", "7"}).code, 2);
+  expect_error(run_program({"generate", run, "--weights", "int4"}), 2, "int8");
+  expect_error(run_program({"generate", run, "--batch", "0"}), 2, "<= 16");
+  expect_error(run_program({"generate", run, "--batch", "17"}), 2, "<= 16");
   const ProgramResult unknown = run_program({"generate", run, "--tokenizer", kLlama});
   EXPECT_EQ(unknown.code, 3);
   EXPECT_EQ(unknown.out, "");
@@ -178,6 +251,22 @@ TEST_F(Generate, InterruptEndsPolitely) {
   EXPECT_EQ(result.code, 130) << result.err;
   EXPECT_TRUE(result.out.ends_with("\n"));
   EXPECT_TRUE(contains(result.err, "ended by interrupted")) << result.err;
+}
+
+// What was not begun is not shown.
+TEST_F(Generate, InterruptEndsAllPrompts) {
+  RunningProgram program({"generate", kLlama, "--tokenizer", endless_tokenizer(), "--prompts", "-",
+                          "--batch", "2", "--max-tokens", "100000000"},
+                         {.input = "aa\nbb\naa bb\n"});
+  while (program.runs() && program.err().empty())
+    ::usleep(1000);
+  ::usleep(100000);
+  program.signal(SIGINT);
+  const ProgramResult result = program.wait();
+  EXPECT_EQ(result.code, 130) << result.err;
+  EXPECT_TRUE(result.out.starts_with("aa")) << result.out;
+  EXPECT_TRUE(contains(result.out, "\n\nbb")) << result.out;
+  EXPECT_TRUE(contains(result.err, "2 of 3 prompts")) << result.err;
 }
 
 }  // namespace

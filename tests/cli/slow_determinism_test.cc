@@ -22,14 +22,23 @@ class Determinism : public TinyRun {
   }
 };
 
-// In a precision, given as precision.mode.
-class DeterminismIn : public Determinism, public testing::WithParamInterface<const char*> {};
-INSTANTIATE_TEST_SUITE_P(Precisions, DeterminismIn, testing::Values("fp32", "bf16", "fp16"));
+// In a precision (precision.mode) and a way of sharing a step (parallel.mode).
+struct Way {
+  std::string precision, parallel;
+  Words settings() const { return {"precision.mode=" + precision, "parallel.mode=" + parallel}; }
+};
+class DeterminismIn : public Determinism, public testing::WithParamInterface<Way> {};
+INSTANTIATE_TEST_SUITE_P(Ways, DeterminismIn,
+                         testing::Values(Way{"fp32", "operation"}, Way{"bf16", "operation"},
+                                         Way{"fp16", "operation"}, Way{"fp32", "batch"},
+                                         Way{"bf16", "batch"}, Way{"fp16", "batch"}),
+                         [](const auto& test) {
+                           return test.param.precision + "_" + test.param.parallel;
+                         });
 
 TEST_P(DeterminismIn, OneToFourThreadsWriteTheSameCheckpoint) {
-  const std::string mode = std::string("precision.mode=") + GetParam();
   for (const char* level : {"none", "cheap", "block"}) {
-    const Words numbers = {mode, std::string("train.recompute=") + level};
+    const Words numbers = GetParam().settings() + Words{std::string("train.recompute=") + level};
     const std::string first = std::string(level) + "1";
     const auto one = final_checkpoint(first, 1, numbers);
     ASSERT_EQ(one.count("model.safetensors"), 1u);
@@ -43,9 +52,18 @@ TEST_P(DeterminismIn, OneToFourThreadsWriteTheSameCheckpoint) {
 }
 
 TEST_P(DeterminismIn, AnotherPrecisionIsSeenByThisTest) {
-  const std::string other = GetParam() == std::string("fp32") ? "bf16" : "fp32";
-  EXPECT_NE(final_checkpoint("run1", 1, {std::string("precision.mode=") + GetParam()}),
-            final_checkpoint("other", 1, {"precision.mode=" + other}));
+  Way other = GetParam();
+  other.precision = other.precision == "fp32" ? "bf16" : "fp32";
+  EXPECT_NE(final_checkpoint("run1", 1, GetParam().settings()),
+            final_checkpoint("other", 1, other.settings()));
+}
+
+// Sums are taken in another order, and dropout masks belong to shards.
+TEST_P(DeterminismIn, AnotherWayOfSharingIsSeenByThisTest) {
+  Way other = GetParam();
+  other.parallel = other.parallel == "batch" ? "operation" : "batch";
+  EXPECT_NE(final_checkpoint("run1", 1, GetParam().settings()),
+            final_checkpoint("other", 1, other.settings()));
 }
 
 TEST_F(Determinism, AnotherSeedIsSeenByThisTest) {

@@ -25,25 +25,35 @@ class Kill : public TinyRun {
   }
 };
 
-// In a precision, given as precision.mode. The loss scale of fp16 doubles after 2000 steps,
-// which is too much for this run.
-class KillIn : public Kill, public testing::WithParamInterface<const char*> {
+// In a precision (precision.mode) and a way of sharing a step (parallel.mode). The loss scale of
+// fp16 doubles after 2000 steps, which is too much for this run.
+struct Way {
+  std::string precision, parallel;
+};
+class KillIn : public Kill, public testing::WithParamInterface<Way> {
  protected:
-  Words run_of_precision(const std::string& out) {
-    return long_run(out) + set({std::string("precision.mode=") + GetParam()});
+  Words run_of_this_way(const std::string& out) {
+    return long_run(out) +
+           set({"precision.mode=" + GetParam().precision, "parallel.mode=" + GetParam().parallel});
   }
 };
-INSTANTIATE_TEST_SUITE_P(Precisions, KillIn, testing::Values("fp32", "bf16", "fp16"));
+INSTANTIATE_TEST_SUITE_P(Ways, KillIn,
+                         testing::Values(Way{"fp32", "operation"}, Way{"bf16", "operation"},
+                                         Way{"fp16", "operation"}, Way{"fp32", "batch"},
+                                         Way{"bf16", "batch"}, Way{"fp16", "batch"}),
+                         [](const auto& test) {
+                           return test.param.precision + "_" + test.param.parallel;
+                         });
 
 TEST_P(KillIn, TwelveKillsEndInTheSameRun) {
-  const ProgramResult straight = cllm(run_of_precision("straight"));
+  const ProgramResult straight = cllm(run_of_this_way("straight"));
   ASSERT_EQ(straight.code, 0) << straight.err;
   const Philox random(1, RandomStream::kTest);
   for (int64_t kill = 0; kill < 12; ++kill) {
     // Somewhere in its twelfth of the run, and not only right after a record was written.
     const int64_t target = kill * kSteps / 12 + static_cast<int64_t>(random.below(
                                                     kSteps / 13, 0, static_cast<uint64_t>(kill)));
-    RunningProgram program(kill == 0 ? run_of_precision("run") : Words{"resume", "run"}, options_);
+    RunningProgram program(kill == 0 ? run_of_this_way("run") : Words{"resume", "run"}, options_);
     ASSERT_TRUE(wait_for_steps(target + 1)) << program.err();
     std::this_thread::sleep_for(
         std::chrono::microseconds(random.below(5000, 1, static_cast<uint64_t>(kill))));
@@ -56,9 +66,10 @@ TEST_P(KillIn, TwelveKillsEndInTheSameRun) {
             snapshot(at("straight") / "checkpoints" / run().checkpoint(kSteps).filename()));
   expect_whole_metrics(run(), kSteps);
   expect_same_course(RunFolder::at(at("straight")), run());
-  if (GetParam() == std::string("fp16"))
+  if (GetParam().precision == "fp16") {
     EXPECT_THAT(read_file(run().checkpoint(kSteps) / "state.json"),
                 testing::Not(testing::HasSubstr("\"skipped_steps\": 0")));
+  }
   EXPECT_EQ(fs::read_symlink(run().best()), fs::read_symlink(at("straight") / "best"));
   EXPECT_THAT(leftovers(run().path()), testing::IsEmpty());
 }

@@ -17,15 +17,16 @@ class Precision : public TinyRun {
   }
 
   // 100 thousand parameters; saved after the warm-up and at the end.
-  ProgramResult shakespeare(const std::string& out, const Words& assignments) {
+  ProgramResult shakespeare(const std::string& out, const Words& assignments,
+                            const Words& batch = {"train.batch_size=8",
+                                                  "model.context_length=64"}) {
     return cllm(Words{"train", "--data", shakespeare_.string(), "--out", out, "--steps",
                       std::to_string(kSteps)} +
-                set({"model.context_length=64", "train.batch_size=8", "model.layers=2",
-                     "model.width=64", "model.heads=2", "tokenizer.kind=char",
+                set({"model.layers=2", "model.width=64", "model.heads=2", "tokenizer.kind=char",
                      "optimizer.learning_rate=3e-3", "evaluation.windows=200", "sample.every=0",
                      "evaluation.every=100000", "checkpoint.every=" + std::to_string(kWarmup),
                      "checkpoint.keep=100", "schedule.warmup_steps=" + std::to_string(kWarmup)}) +
-                set(assignments));
+                set(batch) + set(assignments));
   }
   int64_t skipped_steps(const std::string& out, int64_t step) const {
     const std::string text = read_file(RunFolder::at(at(out)).checkpoint(step) / "state.json");
@@ -35,6 +36,9 @@ class Precision : public TinyRun {
     const Metrics metrics = read_metrics(RunFolder::at(at(out)).metrics());
     return metrics.evaluations.empty() ? NAN : metrics.evaluations.back().loss;
   }
+
+  // Gradients of so few tokens are large.
+  static Words two_tokens() { return {"train.batch_size=1", "model.context_length=2"}; }
 
   fs::path shakespeare_;
 };
@@ -58,11 +62,10 @@ TEST_F(Precision, SixteenBitsEndAtTheLossOfFp32) {
   }
 }
 
-// With gradients of one token per step the first dynamic scale is too large: steps are skipped and
-// counted, the scale falls, and then the run learns.
+// Here the first dynamic scale is too large: steps are skipped and counted, the scale falls, and
+// then the run learns.
 TEST_F(Precision, ADynamicScaleThatIsTooLargeFalls) {
-  const ProgramResult result =
-      shakespeare("run", {"precision.mode=fp16", "train.batch_size=1", "model.context_length=2"});
+  const ProgramResult result = shakespeare("run", {"precision.mode=fp16"}, two_tokens());
   ASSERT_EQ(result.code, 0) << result.err;
   EXPECT_THAT(result.err, testing::HasSubstr("step skipped"));
   EXPECT_GT(skipped_steps("run", kSteps), 0);
@@ -72,8 +75,7 @@ TEST_F(Precision, ADynamicScaleThatIsTooLargeFalls) {
 // A fixed one ends the run when it has skipped fifty steps in a row.
 TEST_F(Precision, AFixedScaleThatIsTooLargeEndsTheRun) {
   const ProgramResult result =
-      shakespeare("run", {"precision.mode=fp16", "precision.loss_scale=16777216",
-                          "train.batch_size=1", "model.context_length=2"});
+      shakespeare("run", {"precision.mode=fp16", "precision.loss_scale=16777216"}, two_tokens());
   expect_error(result, 4, {"is not finite"});
   EXPECT_THAT(result.err, testing::HasSubstr("step skipped (49 so far)"));
 }

@@ -1,11 +1,17 @@
 #include "data/loader.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
+#include <chrono>
 #include <numeric>
 #include <set>
+#include <thread>
 
 #include "data/data_test_files.h"
+#include "data/prepare.h"
 
 namespace cllm {
 namespace {
@@ -27,6 +33,29 @@ struct Batch {
 };
 
 class Loader : public DataTest {};
+
+// Which pages of a file the system holds in memory.
+class PageCache {
+ public:
+  explicit PageCache(const std::string& path) : path_(path), file_(path) {}
+  // Takes back what nobody has mapped. Not every file system does.
+  void drop() const {
+    const int descriptor = ::open(path_.c_str(), O_RDWR);
+    ::fsync(descriptor);
+    ::posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED);
+    ::close(descriptor);
+  }
+  bool holds(size_t byte) const {
+    const auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+    unsigned char resident = 0;
+    ::mincore(const_cast<std::byte*>(file_.data()) + byte / page * page, 1, &resident);
+    return (resident & 1) != 0;
+  }
+
+ private:
+  std::string path_;
+  MappedFile file_;
+};
 
 TEST_F(Loader, EveryWindowOncePerEpochAtOneOffset) {
   const int64_t context = 7;
@@ -106,6 +135,33 @@ TEST_F(Loader, AccumulatedBatchesAreTheRowsOfTheLargeBatch) {
     ASSERT_EQ(got, expected);
   }
   EXPECT_EQ(large.state(), small.state());
+}
+
+// Three windows in 8 million tokens: what reading the first batch brings with it is far from them.
+TEST_F(Loader, TheNextBatchIsReadWhileThisOneIsComputed) {
+  constexpr int64_t kTokens = 8 << 20, kB = 3, kT = 16;
+  prepare_tokens(find_sources({file("text", std::string(kTokens, 'a'))}), Tokenizer::byte(),
+                 at("tokens"), {});
+  const PageCache cache(at("tokens/tokens-00000.tok"));
+  cache.drop();
+  const TokenDataset dataset = TokenDataset::open(at("tokens"));
+  const TokenDataset places = counting(kTokens);
+  BatchLoader loader(dataset.all(), kB, kT, 7), positions(places.all(), kB, kT, 7);
+  Batch batch(kB, kT), first(kB, kT), second(kB, kT);
+  positions.next(first.tokens.data(), first.targets.data());
+  positions.next(second.tokens.data(), second.targets.data());
+  const auto is_there = [&](size_t row) {
+    return cache.holds(sizeof(ShardHeader) + 2 * static_cast<size_t>(second.tokens[row * kT]));
+  };
+  for (size_t row = 0; row < kB; ++row)
+    if (is_there(row)) GTEST_SKIP() << "this file system keeps its pages";
+  loader.next(batch.tokens.data(), batch.targets.data());
+  EXPECT_EQ(loader.state(), (LoaderState{0, kB}));
+  for (size_t row = 0; row < kB; ++row) {
+    for (int wait = 0; wait < 10000 && !is_there(row); ++wait)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    EXPECT_TRUE(is_there(row)) << row;
+  }
 }
 
 TEST_F(Loader, StaysInsideItsView) {

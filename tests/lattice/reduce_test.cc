@@ -41,6 +41,9 @@ TEST(Reduce, AWatchedReductionIsAsGoodAndCanBeStopped) {
   EXPECT_GE(calls, 4);
   EXPECT_EQ(object_to_reduced(watched.basis, 0.99, 0.51), std::nullopt);
   EXPECT_EQ(object_to_same_lattice(basis, watched.basis), std::nullopt);
+  const Reduced with = reduce(basis, {.transform = true}, [](const SearchProgress&) {});
+  EXPECT_EQ(with.basis, watched.basis);
+  EXPECT_EQ(object_to_transform(with.transform, basis, with.basis), std::nullopt);
   EXPECT_THROW(reduce(basis, {}, [](const SearchProgress&) { throw 7; }), int);
   EXPECT_THROW(reduce(basis, {.block_size = 20},
                       [](const SearchProgress& progress) {

@@ -92,6 +92,50 @@ TEST_F(ModelFolder, HubNamesWithoutPrefixAndShards) {
   EXPECT_TRUE(same_bits(values_of(load_model(folder_).weights), values_of(weights)));
 }
 
+// A record of two bytes stands for a matrix that is filled with their difference.
+TEST_F(ModelFolder, RecordsStandForMatrices) {
+  const MatrixDecoder decoder = [](const StoredTensor& record, int64_t rows, int64_t columns,
+                                   std::span<float> values) {
+    EXPECT_EQ(static_cast<int64_t>(values.size()), rows * columns);
+    EXPECT_EQ(record.bytes, 2U);
+    for (size_t i = 0; i < values.size(); ++i)
+      values[i] = static_cast<float>(record.data[0]) - static_cast<float>(i);
+  };
+  for (const ModelConfig& config : small_models()) {
+    const Transformer model(config);
+    const Arena weights = random_weights(model);
+    std::vector<float> expected = values_of(weights);
+    MatrixRecords records;
+    for (const StoredPiece& piece : stored_pieces(model)) {
+      if (piece.columns == 1) continue;
+      const auto first = static_cast<uint8_t>(7 + records.size());
+      records[piece.name] = {first, 0};
+      // Outputs by inputs, also where plain tensors are transposed.
+      const int64_t offset = model.parameters().at(piece.parameter).offset;
+      for (int64_t i = 0; i < piece.rows * piece.columns; ++i)
+        expected[static_cast<size_t>(offset + piece.first_row * piece.columns + i)] =
+            static_cast<float>(first) - static_cast<float>(i);
+    }
+    save_model(folder_, model, weights.data(), tokenizer_, records);
+    EXPECT_TRUE(same_bits(values_of(load_model(folder_, decoder).weights), expected));
+    EXPECT_THAT(error_of(ErrorKind::kData, [&] { load_model(folder_); }),
+                HasSubstr(".crystal: is compressed"));
+  }
+}
+
+TEST_F(ModelFolder, ARecordThatIsNotBytesIsRefused) {
+  const Transformer model(small_own());
+  save_model(folder_, model, random_weights(model).data(), tokenizer_);
+  rewrite(1, [&](const std::string& name) {
+    return name == "blocks.0.mlp.up.weight" ? name + std::string(kCodedSuffix) : name;
+  });
+  const MatrixDecoder decoder = [](const StoredTensor&, int64_t, int64_t, std::span<float>) {
+    ADD_FAILURE() << "asked for";
+  };
+  EXPECT_THAT(error_of(ErrorKind::kData, [&] { load_model(folder_, decoder); }),
+              HasSubstr("does not hold bytes"));
+}
+
 TEST_F(ModelFolder, AMissingTensorIsNamed) {
   const Transformer model(small_llama());
   save_model(folder_, model, random_weights(model).data(), tokenizer_);

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "train/evaluation.h"
 #include "trainer_rig.h"
 
 namespace cllm {
@@ -39,9 +40,30 @@ TEST(BatchParallel, SameBitsForAnyNumberOfThreads) {
   }
 }
 
-// Plain SGD, because its update is linear in the gradient: what differs is rounding of sums.
+TEST(BatchParallel, RecomputingBlocksGivesTheSameBits) {
+  for (const RunSettings& family : {gpt2_settings(), llama_settings(), muon_settings()}) {
+    for (RunSettings settings : in_every_precision(by_shards(family, 2))) {
+      SCOPED_TRACE(storage_name(settings));
+      TrainerRig kept(settings);
+      kept.steps(4);
+      settings.train.recompute = nn::Recompute::kBlock;
+      TrainerRig again(settings, 3);
+      again.steps(4);
+      EXPECT_TRUE(
+          same_bits(again.everything(Tokenizer::byte()), kept.everything(Tokenizer::byte())));
+      EXPECT_TRUE(again.trainer.state() == kept.trainer.state());
+    }
+  }
+}
+
+// Plain SGD, because its update is linear in the gradient: what differs is rounding of sums. So it
+// is in 16 bits too: each stored number belongs to one token, and the sums over tokens are fp32.
 TEST(BatchParallel, LearnsWhatOperationParallelLearns) {
-  for (RunSettings settings : {gpt2_settings(), llama_settings()}) {
+  std::vector<RunSettings> all = in_every_storage(gpt2_settings());
+  for (const RunSettings& settings : in_every_storage(llama_settings()))
+    all.push_back(settings);
+  for (RunSettings& settings : all) {
+    SCOPED_TRACE(storage_name(settings));
     settings.model.dropout = 0;  // masks belong to shards
     settings.optimizer.kind = OptimizerSettings::Kind::kSgd;
     settings.optimizer.learning_rate = 0.5;
@@ -67,8 +89,17 @@ TEST(BatchParallel, LearnsWhatOperationParallelLearns) {
 }
 
 // By hand: what each shard adds up, with dropout masks of its own, then one sum.
-TEST(BatchParallel, AGradientIsTheSumOfItsShards) {
-  const RunSettings settings = by_shards(gpt2_settings(), 2);
+class ShardedGradient : public ::testing::TestWithParam<RunSettings> {};
+INSTANTIATE_TEST_SUITE_P(Storages, ShardedGradient,
+                         ::testing::ValuesIn(in_every_storage(by_shards(gpt2_settings(), 2))),
+                         [](const auto& test) {
+                           std::string name = storage_name(test.param);
+                           std::erase_if(name, [](char c) { return c == ',' || c == ' '; });
+                           return name;
+                         });
+
+TEST_P(ShardedGradient, IsTheSumOfItsShards) {
+  const RunSettings& settings = GetParam();
   TrainerRig rig(settings);
   constexpr int64_t kT = 16;
   const std::vector<int32_t> tokens = testing::random_tokens(2 * 3 * kT + 1, 257, 3);
@@ -82,7 +113,13 @@ TEST(BatchParallel, AGradientIsTheSumOfItsShards) {
   for (uint64_t shard = 0; shard < 2; ++shard) {
     parts[shard].resize(floats);
     const int64_t sequences = shard == 0 ? 1 : 2;
-    Session session(rig.model, rig.context, {.B = sequences, .T = kT, .S = kT, .training = true});
+    Session session(rig.model, rig.context,
+                    {.B = sequences,
+                     .T = kT,
+                     .S = kT,
+                     .training = true,
+                     .storage = settings.precision.storage(),
+                     .recompute = settings.train.recompute});
     for (uint64_t step = 0; step < 2; ++step) {
       const int32_t* first = micro(step).batch.tokens + (shard == 0 ? 0 : kT);
       losses[step][shard] =

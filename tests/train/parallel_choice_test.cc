@@ -60,6 +60,14 @@ TEST_F(ParallelRun, AutoIsDecidedOnceAndKeptForResume) {
   EXPECT_EQ(resumed.checkpoint_hash, start(named, "named").checkpoint_hash);
 }
 
+TEST_F(ParallelRun, ResumeDoesNotMeasure) {
+  start(settings(), "run");
+  EXPECT_THAT(
+      error_of(ErrorKind::kUsage,
+               [&] { resume("run", [](RunSettings& stored) { stored = undecided(stored); }); }),
+      HasSubstr("parallel.mode: is decided when a run starts, not by resume"));
+}
+
 TEST_F(ParallelRun, AStopIsObeyedDuringTheMeasurement) {
   RunSettings long_steps = undecided(settings());
   long_steps.train.batch_size = 64;

@@ -1,0 +1,46 @@
+#include "train/baseline.h"
+
+#include "base/check.h"
+
+namespace cllm {
+namespace {
+
+std::vector<Token> tokens_of(const TokenView& text) {
+  std::vector<Token> tokens(static_cast<size_t>(text.size()));
+  text.copy(0, text.size(), tokens.data());
+  return tokens;
+}
+
+}  // namespace
+
+NgramCounts count_ngrams(TokenView text, int64_t vocabulary_size, int order,
+                         const LevelProgress& progress) {
+  return count_ngrams(tokens_of(text), vocabulary_size, order, progress);
+}
+
+double baseline_loss(const KneserNey& model, const Batch& batch) {
+  double loss = 0;
+  for (int64_t row = 0; row < batch.B; ++row) {
+    const Token* tokens = batch.tokens + row * batch.T;
+    const Token* targets = batch.targets + row * batch.T;
+    for (int64_t t = 0; t < batch.T; ++t)
+      if (targets[t] >= 0)
+        loss -= model.log_probability({tokens, static_cast<size_t>(t + 1)}, targets[t]);
+  }
+  return loss;
+}
+
+Evaluation evaluate_continuously(const KneserNey& model, TokenView text,
+                                 const std::vector<int32_t>& token_bytes) {
+  CHECK_MSG(text.size() >= 2, "{} tokens", text.size());
+  const std::vector<Token> tokens = tokens_of(text);
+  double loss = 0;
+  int64_t bytes = 0;
+  for (size_t i = 1; i < tokens.size(); ++i) {
+    loss -= model.log_probability(std::span(tokens).first(i), tokens[i]);
+    bytes += token_bytes[static_cast<size_t>(tokens[i])];
+  }
+  return make_evaluation(loss, text.size() - 1, bytes);
+}
+
+}  // namespace cllm
