@@ -127,38 +127,37 @@ std::string variant_title(const GemmVariant& variant) {
   return fmt::format("{} {}", variant.name, precision_name(variant.bf16));
 }
 
-// The peaks of both precisions, measured in the same turns; 0 if there is none.
+// The peaks of both precisions, measured in the same turns: a figure per round, or none.
 struct Peaks {
-  double of[2] = {};
+  std::vector<double> of[2];
 };
 
 Peaks take_peaks(const ops::Context& context, std::vector<std::vector<double>>& figures) {
   Peaks peaks;
   for (int bf16 = 1; bf16 >= 0; --bf16) {
     if (loop_of(context, bf16 != 0) == nullptr) continue;
-    peaks.of[bf16] = spread(figures.back()).median;
+    peaks.of[bf16] = std::move(figures.back());
     figures.pop_back();
   }
   return peaks;
 }
 
 void append_results(const GemmShape& shape, const Contest& contest, const Peaks& peaks,
-                    std::vector<std::vector<double>> figures, Report& report) {
-  double best[2] = {};  // of the opponents
-  for (size_t i = 0; i < contest.variants.size(); ++i)
-    if (!contest.variants[i]->ours) {
-      double& known = best[contest.variants[i]->bf16 ? 1 : 0];
-      known = std::max(known, spread(figures[i]).median);
-    }
+                    const std::vector<std::vector<double>>& figures, Report& report) {
   for (size_t i = 0; i < contest.variants.size(); ++i) {
     const GemmVariant& variant = *contest.variants[i];
-    const int precision = variant.bf16 ? 1 : 0;
-    const double median = spread(figures[i]).median;
     Json extra = {{"shape", shape.name()}, {"variant", variant_title(variant)}};
-    if (peaks.of[precision] > 0) extra["peak_share"] = median / peaks.of[precision];
-    if (variant.ours && best[precision] > 0) extra["against_best"] = median / best[precision];
+    const std::vector<double>& peak = peaks.of[variant.bf16 ? 1 : 0];
+    if (!peak.empty()) extra["peak_share"] = median_ratio(figures[i], peak);
+    double worst = 0;  // against the opponents of its precision
+    for (size_t j = 0; variant.ours && j < contest.variants.size(); ++j) {
+      if (contest.variants[j]->ours || contest.variants[j]->bf16 != variant.bf16) continue;
+      const double ratio = median_ratio(figures[i], figures[j]);
+      if (worst == 0 || !(ratio >= worst)) worst = ratio;
+    }
+    if (worst != 0) extra["against_best"] = worst;
     report.results.push_back({fmt::format("{}, {}", shape.name(), variant_title(variant)),
-                              "GFLOP/s", Better::kHigher, std::move(figures[i]), extra});
+                              "GFLOP/s", Better::kHigher, figures[i], extra});
   }
 }
 
@@ -176,7 +175,7 @@ void measure_shape(const ops::Context& context, const GemmShape& shape,
           [&context, loop] { return measure_peak(context.pool, context.pool.size(), *loop); });
   std::vector<std::vector<double>> figures = interleave(rounds, subjects, progress);
   const Peaks peaks = take_peaks(context, figures);
-  append_results(shape, contest, peaks, std::move(figures), report);
+  append_results(shape, contest, peaks, figures, report);
 }
 
 // A row per shape, a column per variant of one precision; "" if there is none.

@@ -14,7 +14,7 @@ namespace cllm::bench {
 namespace {
 
 constexpr double kSeconds = 0.03;            // of one measurement
-constexpr int64_t kIterations = 100000;      // of a peak loop per call: some 10 us
+constexpr int64_t kIterations = 100000;      // of a peak loop per call: 0.2 ms or more
 constexpr int64_t kBytesPerCall = 16 << 20;  // of a thread, so that starting one costs nothing
 
 // Of arithmetic or of memory, on one thread and on all.

@@ -16,6 +16,7 @@ struct Curve {
 // Largest accepted difference, relative to the larger of the two figures.
 struct CurveTolerance {
   double loss = 0, gradient_norm = 0;
+  double later_gradient_norm = 0;  // after the first step
 };
 // precision: fp32 or bf16.
 CurveTolerance curve_tolerance(const std::string& precision);

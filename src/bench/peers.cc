@@ -11,6 +11,7 @@
 #include "bench/peer_check.h"
 #include "bench/peer_child.h"
 #include "model/model_folder.h"
+#include "train/parallel_choice.h"
 #include "train/run.h"
 
 namespace cllm::bench {
@@ -139,6 +140,15 @@ std::string title(const PeerJob& job) {
   return job.preset + " " + job.precision;
 }
 
+// The peer is set up as well as it can be; so are we, in the one question that we have.
+RunSettings tuned(RunSettings settings, const PeersHost& host) {
+  const TokenDataset tokens = peer_tokens(settings);
+  settings.parallel.mode = choose_parallel(Transformer(settings.model), host.engine.context(),
+                                           settings, tokens.all(), host.check_interrupt)
+                               .mode;
+  return settings;
+}
+
 // Stores the initial weights for the peer; returns our first steps from there.
 Curve first_steps(const RunSettings& settings, const PeersHost& host) {
   OurSide ours(settings, host);
@@ -166,13 +176,15 @@ struct Measured {
   std::vector<double> ours, theirs;  // tokens per second, by round
   int64_t steps = 0;                 // per turn
   int64_t our_bytes = 0, their_bytes = 0;
+  ParallelSettings::Mode our_mode = ParallelSettings::Mode::kOperation;
   nlohmann::json facts;
 };
 
 Measured measure(const PeerJob& job, const RunSettings& settings, const PeersOptions& options,
                  const PeersHost& host, const Tuning& tuning) {
   TheirSide theirs(job, settings, options, host, tuning);
-  OurSide ours(settings, host);
+  const RunSettings our_settings = tuned(settings, host);
+  OurSide ours(our_settings, host);
   const double slower =
       std::max(ours.run(kCheckSteps).seconds, theirs.run(kCheckSteps).seconds) / kCheckSteps;
   Measured measured;
@@ -186,6 +198,7 @@ Measured measure(const PeerJob& job, const RunSettings& settings, const PeersOpt
   measured.ours = rounds[0];
   measured.theirs = rounds[1];
   measured.our_bytes = ours.planned_bytes();
+  measured.our_mode = our_settings.parallel.mode;
   measured.their_bytes = theirs.peak_bytes();
   measured.facts = theirs.facts();
   return measured;
@@ -228,9 +241,11 @@ void add_results(const PeerJob& job, const RunSettings& settings, const PeersOpt
                           {"steps_per_turn", measured.steps}};
   report.results.push_back(ours);
   report.results.push_back(theirs);
-  std::string note =
-      fmt::format("{}: PyTorch {}; {}", title(job), measured.facts.value("torch", "?"),
-                  tuning_text(options.questions, search.best.tuning));
+  std::string note = fmt::format(
+      "{}: ours: threads {}; PyTorch {}; {}", title(job),
+      measured.our_mode == ParallelSettings::Mode::kBatch ? "by shards of the batch"
+                                                          : "inside operations",
+      measured.facts.value("torch", "?"), tuning_text(options.questions, search.best.tuning));
   if (search.trials.size() > 1)
     note += fmt::format("; {:.2f} times its speed as installed",
                         search.best.speed / search.trials.front().speed);

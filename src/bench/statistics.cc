@@ -31,6 +31,15 @@ Spread spread(std::vector<double> values) {
   return {quantile(values, 0.5), quantile(values, 0.25), quantile(values, 0.75), count};
 }
 
+double median_ratio(const std::vector<double>& numerator, const std::vector<double>& denominator) {
+  CHECK_MSG(!numerator.empty() && numerator.size() == denominator.size(), "{} and {} figures",
+            numerator.size(), denominator.size());
+  std::vector<double> ratios;
+  for (size_t i = 0; i < numerator.size(); ++i)
+    ratios.push_back(numerator[i] / denominator[i]);
+  return spread(std::move(ratios)).median;
+}
+
 std::vector<std::vector<double>> interleave(int rounds, const std::vector<Subject>& subjects,
                                             const Progressed& progress) {
   CHECK_MSG(rounds >= 1, "rounds={}", rounds);

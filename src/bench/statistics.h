@@ -17,6 +17,10 @@ struct Spread {
 // Linear between order statistics; all zero for no values. A NaN among them makes all three NaN.
 Spread spread(std::vector<double> values);
 
+// The median of numerator[i] / denominator[i], figures of the same rounds: what slows a round down
+// slows both. The same number of each, at least one.
+double median_ratio(const std::vector<double>& numerator, const std::vector<double>& denominator);
+
 // What one subject measures: seconds, GFLOP/s, ... An exception from it ends the measurement.
 using Subject = std::function<double()>;
 // done of total measurements; called before each of them, so that work can be shown, and stopped by

@@ -32,12 +32,15 @@ Result result_of(const Running& running, const Json& ready, const Json& profile,
   const double flops = ready.at("flops_per_token").get<double>();
   const double peak = spread(running.peaks).median;
   const double step_seconds = spread(seconds).median;
-  for (double& value : seconds)
+  std::vector<double> rates;  // GFLOP/s of every turn
+  for (double& value : seconds) {
+    rates.push_back(1e-9 * flops * tokens / value);
     value = tokens / value;
+  }
   Json extra = {{"step_seconds", step_seconds},
                 {"threads", ready.at("threads")},
-                {"GFLOP/s", 1e-9 * flops * tokens / step_seconds}};
-  if (peak > 0) extra["peak_share"] = 1e-9 * flops * tokens / step_seconds / peak;
+                {"GFLOP/s", spread(rates).median}};
+  if (peak > 0) extra["peak_share"] = median_ratio(rates, running.peaks);
   extra["planned_bytes"] = ready.at("planned_bytes");
   extra["resident_bytes"] = profile.at("resident_bytes");
   extra["peak"] = Json::array({peak});

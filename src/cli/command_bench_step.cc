@@ -38,6 +38,9 @@ std::vector<std::vector<std::string>> combinations(const std::vector<std::string
         longer.back().push_back(key + "=" + value);
       }
     }
+    if (longer.empty())
+      throw Error(ErrorKind::kUsage, "--vary", fmt::format("'{}' has no value", variation),
+                  "write --vary section.key=value,value");
     all = std::move(longer);
     if (all.size() > kMostCases)
       throw Error(ErrorKind::kUsage, "--vary", "gives too many cases",
@@ -58,9 +61,9 @@ void resolve(const StepOptions& options, const bench::BenchPreset& preset,
   binder.apply_environment();
   for (const std::string& assignment : options.assignments)
     binder.apply_assignment(assignment);
-  for (const std::string& assignment : varied)
-    binder.apply_assignment(assignment);
   if (options.bench.threads > 0) settings.train.threads = options.bench.threads;
+  for (const std::string& assignment : varied)  // last, because the case is named after it
+    binder.apply_assignment(assignment);
   settings.sample.every = 0;  // no part of a step
   settings.validate_training();
 }

@@ -163,7 +163,8 @@ void add_resume(Program& program) {
   command
       ->add_option("--set", options->assignments,
                    "a setting to change: of optimizer, schedule, evaluation, checkpoint, sample, "
-                   "sampling; train.steps, threads, clip_norm, log_every; precision.loss_scale")
+                   "sampling; train.steps, threads, clip_norm, log_every, recompute; "
+                   "precision.loss_scale")
       ->type_name("SECTION.KEY=VALUE")
       ->allow_extra_args(false);
   command->callback([&program, options] {

@@ -7,7 +7,6 @@
 
 #include "base/error.h"
 #include "base/units.h"
-#include "threads/caches.h"
 #include "threads/machine.h"
 
 namespace cllm {
@@ -17,7 +16,7 @@ using Json = nlohmann::json;
 
 // Which machine the figures belong to.
 Json machine_json() {
-  return {{"cpu", cpu_name()}, {"level2", cache_sizes().level2}};
+  return {{"cpu", cpu_name()}, {"level2", level2_bytes()}};
 }
 
 // The file if it is of this machine, else an empty one for it.
@@ -59,7 +58,7 @@ ChosenBlocking choose_blocking(const kernels::Table& table) {
   }
   return {ops::GemmBlocking::computed(),
           fmt::format("computed from {} of L2 cache; `cllm bench gemm --tune` measures",
-                      format_bytes(static_cast<double>(cache_sizes().level2)))};
+                      format_bytes(static_cast<double>(level2_bytes())))};
 }
 
 fs::path remember_blocking(const kernels::Table& table, const ops::GemmBlocking& blocking) {

@@ -71,11 +71,11 @@ struct Scratch {
 };
 
 // What the forward keeps for the backward and what the backward computes again.
-//   kNone   everything is kept
-//   kCheap  norms' outputs and the MLP's activation are computed again: 6 of a block's 16 C per
-//   token kBlock  only a block's input is kept; its forward runs again (4/3 of the products), with
-//   the same
-//           bits
+// kNone: everything is kept.
+// kCheap: norms' outputs and the MLP's activation are computed again, 6 of a block's 16 C numbers
+// per token.
+// kBlock: only a block's input is kept; its forward runs again (4/3 of the products), with the same
+// bits.
 enum class Recompute { kNone, kCheap, kBlock };
 
 // What a plan is for.

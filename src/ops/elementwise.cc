@@ -38,13 +38,6 @@ void add(const Context& context, int64_t count, ConstValues a, ConstValues b, Va
   });
 }
 
-void accumulate(const Context& context, int64_t count, const float* x, float* out) {
-  const ProfileScope scope(context.profile, "accumulate");
-  for_each_chunk(context, count, [&](int64_t begin, int64_t n) {
-    context.kernels.fp32.rows.accumulate(n, x + begin, out + begin);
-  });
-}
-
 void column_sum(const Context& context, int64_t N, int64_t C, ConstValues x, int64_t stride,
                 float* out, float* scratch) {
   const ProfileScope scope(context.profile, "column sum");

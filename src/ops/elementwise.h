@@ -16,9 +16,6 @@ void fill_zero(const Context& context, int64_t count, Values out);
 // out [count] = a + b; out may equal a or b.
 void add(const Context& context, int64_t count, ConstValues a, ConstValues b, Values out);
 
-// out [count] += x
-void accumulate(const Context& context, int64_t count, const float* x, float* out);
-
 // out [C] += the column sums of x [N, C] (bias gradient), rows stride apart, in a fixed tree of row
 // blocks. scratch: column_sum_scratch(N, C) floats, which is enough for fewer rows too.
 void column_sum(const Context& context, int64_t N, int64_t C, ConstValues x, int64_t stride,

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 
-#include "threads/caches.h"
+#include "threads/machine.h"
 
 namespace cllm::ops {
 
 GemmBlocking GemmBlocking::computed() {
-  const int64_t floats = cache_sizes().level2 / 4 * 3 / static_cast<int64_t>(sizeof(float));
+  const int64_t floats = level2_bytes() / 4 * 3 / static_cast<int64_t>(sizeof(float));
   int64_t side = kLeastGemmSide;
   for (int64_t next = side;
        next <= kLargestGemmSide && 2 * next * kGemmSteps + next * next <= floats;

@@ -4,7 +4,7 @@
 
 #include "base/check.h"
 #include "ops/dropout_mask.h"
-#include "threads/caches.h"
+#include "threads/machine.h"
 
 namespace cllm::ops {
 namespace {
@@ -69,8 +69,8 @@ GemmProduct::GemmProduct(const Context& context, Compute compute, const Gemm& ca
       space_(context.blocking),
       a_is_words_(!call.a_transposed &&
                   call.a.storage() == (elements_ == 2 ? Storage::kBf16 : Storage::kFp32)),
-      c_is_large_(call.m * call.n * kernels::storage_bytes(call.c.storage()) >
-                  2 * cache_sizes().level2),
+      result_(gemm_result(call, 0, 0)),
+      c_is_large_(call.m * call.n * kernels::storage_bytes(call.c.storage()) > 2 * level2_bytes()),
       shared_a_(scratch),
       shared_b_(scratch + space_.shared),
       workers_(scratch + 2 * space_.shared) {}
@@ -300,6 +300,19 @@ void GemmProduct::multiply(const Part& part, int64_t block, const Rows& a, const
   }
 }
 
+// gemm_result(), of which a small tile would feel the cost: 6 % of a layer 256 wide with dropout.
+GemmResult GemmProduct::result_at(int64_t row, int64_t column) const {
+  GemmResult result = result_;
+  const int64_t bytes = (row * call_.ldc + column) * kernels::storage_bytes(call_.c.storage());
+  result.c = static_cast<char*>(result.c) + bytes;
+  if (result.auxiliary != nullptr) result.auxiliary = static_cast<char*>(result.auxiliary) + bytes;
+  if (result.residual != nullptr)
+    result.residual = static_cast<const char*>(result.residual) + bytes;
+  if (result.bias != nullptr) result.bias += column;
+  result.dropout.first += row * result.dropout.row + column;
+  return result;
+}
+
 // Where the sums of a tile come from and go to: from an accumulated C or zero, through the sums of
 // the task and, between chunks, C, to the epilogue.
 void GemmProduct::set_ends(const Part& part, int64_t block, int64_t row, int64_t column,
@@ -309,7 +322,7 @@ void GemmProduct::set_ends(const Part& part, int64_t block, int64_t row, int64_t
   tile.start_stride = kernels_.strip * kernels_.strips;
   tile.sums = last ? nullptr : sums;
   if (last && block == depth_.blocks - 1) {
-    tile.result = gemm_result(call_, row, column);
+    tile.result = result_at(row, column);
   } else if (last) {
     tile.result.c = call_.c.as<float>() + row * call_.ldc + column;
     tile.result.ldc = call_.ldc;
@@ -374,7 +387,7 @@ void GemmProduct::finish_swiglu(int64_t row, int64_t column, int64_t columns, in
   out.rows = rows, out.columns = columns;
   out.gate_sums = sums, out.up_sums = sums + kernels_.rows * width + shift, out.sums_row = width;
   out.auxiliary_row = 2 * call_.ldc;
-  out.result = gemm_result(call_, row, column);
+  out.result = result_at(row, column);
   out.result.auxiliary = (call_.epilogue.auxiliary + (row * out.auxiliary_row + column)).data();
   out.result.half = F;
   if (out.result.bias != nullptr) out.up_bias = out.result.bias + F;

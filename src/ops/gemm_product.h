@@ -84,6 +84,7 @@ class GemmProduct {
                        float* space) const;
   void finish_swiglu(int64_t row, int64_t column, int64_t columns, int64_t shift, int64_t rows,
                      const float* sums) const;
+  kernels::GemmResult result_at(int64_t row, int64_t column) const;
   void set_ends(const Part& part, int64_t block, int64_t row, int64_t column, float* sums,
                 kernels::GemmTile& tile) const;
 
@@ -95,11 +96,12 @@ class GemmProduct {
   const DepthCut depth_;
   const GemmCut cut_;
   const GemmSpace space_;
-  const bool a_is_words_;  // without packing
-  const bool c_is_large_;  // for the second level cache
-  float* shared_a_;        // [block of the chunk][packed rows]
-  float* shared_b_;        // [block of the chunk][strips]
-  float* workers_;         // [worker][A of a block | B of a block | sums of a task]
+  const bool a_is_words_;             // without packing
+  const kernels::GemmResult result_;  // of the tile at (0, 0)
+  const bool c_is_large_;             // for the second level cache
+  float* shared_a_;                   // [block of the chunk][packed rows]
+  float* shared_b_;                   // [block of the chunk][strips]
+  float* workers_;                    // [worker][A of a block | B of a block | sums of a task]
 };
 
 }  // namespace cllm::ops

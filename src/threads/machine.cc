@@ -54,6 +54,15 @@ std::vector<Cache> data_caches() {
   return found;
 }
 
+int64_t level2_bytes() {
+  static const int64_t bytes = [] {
+    for (const Cache& cache : data_caches())
+      if (cache.level == 2) return cache.bytes;
+    return int64_t{512} << 10;
+  }();
+  return bytes;
+}
+
 std::vector<std::string> cache_names() {
   std::vector<std::string> names;
   for (const Cache& cache : data_caches())

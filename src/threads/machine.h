@@ -18,6 +18,9 @@ struct Cache {
 
 // The caches of the first core that hold data, nearest first; empty if the system does not say.
 std::vector<Cache> data_caches();
+// Bytes of the second level cache, for cutting work into parts that stay in it; 512 KiB if the
+// system does not say. Read once per process.
+int64_t level2_bytes();
 // "L1 data 32K", "L2 1024K".
 std::vector<std::string> cache_names();
 

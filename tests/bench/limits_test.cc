@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "testing_tables.h"
+#include "threads/machine.h"
 
 namespace cllm::bench {
 namespace {
@@ -27,6 +28,8 @@ TEST(Limits, PeakIsPositive) {
 
 TEST(Limits, MemoryWorkingSetIsBeyondTheCaches) {
   EXPECT_GE(memory_working_set(), int64_t{64} << 20);
+  for (const Cache& cache : data_caches())
+    EXPECT_GE(memory_working_set(), 2 * cache.bytes);
 }
 
 }  // namespace

@@ -28,6 +28,7 @@ std::string refusal(const Curve& theirs, const std::string& precision = "fp32") 
 TEST(PeerCheck, AcceptsRounding) {
   EXPECT_EQ(refusal(kCurve), "");
   EXPECT_EQ(refusal({{4.25, 4.0, 3.50003}, {2.0, 1.5002, 1.0}}), "");
+  EXPECT_EQ(refusal({{4.25, 4.0, 3.5}, {2.0003, 1.502, 1.0}}), "");
   EXPECT_EQ(refusal({{4.25, 4.005, 3.5}, {2.0, 1.48, 1.0}}, "bf16"), "");
 }
 
@@ -36,6 +37,8 @@ TEST(PeerCheck, RefusesAnotherCurve) {
               AllOf(HasSubstr("step 3"), HasSubstr("the loss")));
   EXPECT_THAT(refusal({{4.25, 4.0, 3.5}, {2.0, 1.51, 1.0}}),
               AllOf(HasSubstr("step 2"), HasSubstr("the gradient norm")));
+  EXPECT_THAT(refusal({{4.25, 4.0, 3.5}, {2.001, 1.5, 1.0}}),
+              AllOf(HasSubstr("step 1"), HasSubstr("the gradient norm")));
   EXPECT_THAT(refusal({{4.25, 4.03, 3.5}, {2.0, 1.5, 1.0}}, "bf16"), HasSubstr("step 2"));
   EXPECT_THAT(refusal({{4.25, 4.0, 3.5}, {2.2, 1.5, 1.0}}, "bf16"), HasSubstr("step 1"));
 }

@@ -34,6 +34,12 @@ TEST(Spread, ShowsThatSomethingWasNotANumber) {
   EXPECT_TRUE(std::isnan(s.high));
 }
 
+// A slow round, here the second, slows both.
+TEST(MedianRatio, ComparesWithinRounds) {
+  EXPECT_DOUBLE_EQ(median_ratio({100, 50, 98}, {50, 25, 49}), 2);
+  EXPECT_TRUE(std::isnan(median_ratio({1, std::numeric_limits<double>::quiet_NaN()}, {1, 1})));
+}
+
 TEST(Interleave, RunsSubjectsInTurnsAndReturnsTheirFigures) {
   std::string order;
   double figure = 0;

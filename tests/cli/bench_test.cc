@@ -120,6 +120,7 @@ TEST_F(BenchCommand, WrongOptionsAreErrorsBeforeAnyWork) {
       {"bench", "gemm", "--only", "nothing"},
       {"bench", "limits", "--rounds", "0"},
       {"bench", "step", "--vary", "train.batch_size"},
+      {"bench", "step", "--vary", "train.batch_size="},
       {"bench", "step", "--set", "train.no_such=1"},
       {"bench", "generate", "--tokens", "0"},
       {"bench", "generate", "--weights", "int4"},
@@ -144,6 +145,20 @@ TEST_F(BenchCommand, StepTakesAnySettingAndVariesIt) {
   EXPECT_EQ(report.at("results").at(0).at("name"), "nano, model.position=learned");
   EXPECT_FALSE(report.at("results").at(0).at("time_by_operation").contains("rotary"));
   EXPECT_TRUE(report.at("results").at(1).at("time_by_operation").contains("rotary"));
+}
+
+// A case is what its name says, whatever --threads says of the others.
+TEST_F(BenchCommand, StepVariesThreadsToo) {
+  const ProgramResult result =
+      run_program({"bench", "step", "--preset", "nano", "--set", "model.layers=1", "--set",
+                   "train.batch_size=1", "--vary", "train.threads=1,2", "--rounds", "1",
+                   "--threads", "2", "--json"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  const ordered_json report = ordered_json::parse(result.out);
+  ASSERT_EQ(report.at("results").size(), 2u);
+  EXPECT_EQ(report.at("results").at(0).at("name"), "nano, train.threads=1");
+  EXPECT_EQ(report.at("results").at(0).at("threads"), 1);
+  EXPECT_EQ(report.at("results").at(1).at("threads"), 2);
 }
 
 TEST_F(BenchCommand, OpponentsAreRightOrAbsentByName) {

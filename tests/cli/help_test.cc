@@ -1,5 +1,6 @@
 #include "base/settings.h"
 #include "cli/tiny_run.h"
+#include "train/run.h"
 #include "train/settings.h"
 
 namespace cllm::cli {
@@ -25,7 +26,8 @@ TEST(Help, EveryCommandShowsExamplesFirst) {
     commands.push_back({command});
   for (const char* name : {"train", "encode", "decode", "inspect"})
     commands.push_back({"tokenizer", name});
-  for (const char* name : {"limits", "gemm", "ops", "step", "generate", "compare"})
+  for (const char* name :
+       {"limits", "gemm", "ops", "step", "generate", "compare", "peers", "staircase"})
     commands.push_back({"bench", name});
   for (const char* name : {"count", "list", "nth", "factor", "spiral"})
     commands.push_back({"primes", name});
@@ -55,6 +57,19 @@ TEST(Help, ResumeKeepsWhatTheRunHas) {
   const std::string help = run_program({"resume", "--help"}).out;
   EXPECT_TRUE(contains(help, "default the run's")) << help;
   EXPECT_FALSE(contains(help, "default 1000")) << help;
+}
+
+TEST(Help, ResumeNamesWhatMayChange) {
+  const std::string help = run_program({"resume", "--help"}).out;
+  RunSettings settings;
+  SettingsBinder binder;
+  settings.bind(binder);
+  for (const std::string& key : binder.keys()) {
+    if (!may_change_on_resume(key)) continue;
+    const size_t dot = key.find('.');
+    const bool apart = key.starts_with("train.") || key.starts_with("precision.");
+    EXPECT_TRUE(contains(help, apart ? key.substr(dot + 1) : key.substr(0, dot))) << key;
+  }
 }
 
 TEST(Help, SettingsListsEverySetting) {

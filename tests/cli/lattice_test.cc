@@ -121,7 +121,7 @@ TEST_F(Lattice, MistakesAreOneLine) {
     refused({command}, "", 3, "holds no matrix");
     refused({command}, "[]", 3, "empty");
     refused({command}, "[[1 2", 3, "ends before");
-    refused({command}, "[[1" + std::string(1'000'000, '0') + " 1][0 1]]", 3, "bits");
+    refused({command}, fmt::format("[[1{:0<1000000} 1][0 1]]", ""), 3, "bits");
   }
   refused({"reduce", "--delta", "1.5"}, "[[1]]", 2, "delta");
   refused({"cvp"}, "[[1 0][0 1]] [nan 1]", 3, "'nan' is not a finite number");

@@ -103,7 +103,8 @@ TEST_F(Source, ChunksAreBoundedAndKnowTheirPlace) {
 }
 
 TEST_F(Source, AStretchWithoutACutMakesALongerChunk) {
-  const std::string text = std::string(1000, 'x') + " y";
+  std::string text(1000, 'x');
+  text += " y";
   const auto at_space = [](std::string_view part) {
     const size_t found = part.rfind(' ');
     return found == std::string_view::npos ? 0 : found;

@@ -17,6 +17,13 @@ TEST(Machine, CachesGrowWithTheirLevel) {
   EXPECT_EQ(cache_names().size(), caches.size());
 }
 
+TEST(Machine, TheSecondLevelIsOneOfTheCaches) {
+  int64_t told = int64_t{512} << 10;
+  for (const Cache& cache : data_caches())
+    if (cache.level == 2) told = cache.bytes;
+  EXPECT_EQ(level2_bytes(), told);
+}
+
 TEST(Machine, IsDescribed) {
   EXPECT_NE(cpu_name(), "");
   EXPECT_GE(usable_processors(), 1);
