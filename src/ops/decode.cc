@@ -26,7 +26,7 @@ float quantise(int64_t n, const float* w, int8_t* integers) {
   }
   const float scale = most / kLargestInt8;
   if (!finite || scale == 0) {
-    std::fill(integers, integers + n, int8_t{0});
+    std::fill_n(integers, n, int8_t{0});
     return finite ? 0 : std::numeric_limits<float>::quiet_NaN();
   }
   for (int64_t i = 0; i < n; ++i)
