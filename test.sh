@@ -63,7 +63,7 @@ none=error
 progress=
 [ ! -t 1 ] || progress=--progress
 summary=$(mktemp)
-trap 'rm -f "$summary"' EXIT
+trap 'rm -f "$summary" "$summary.failures"' EXIT
 failed=0
 for label in $labels; do
   echo "== $label tests ($preset)"
@@ -73,7 +73,13 @@ for label in $labels; do
     ctest --test-dir "$root/$folder" --label-regex "^$label\$" --parallel "$(nproc)" \
       --output-on-failure --no-tests=$none $progress "$@" 2>&1 || echo failed >"$summary.status"
   } | tee "$summary.log"
-  [ ! -f "$summary.status" ] || failed=1
+  if [ -f "$summary.status" ]; then
+    failed=1
+    # From the line of a failure to the next line of ctest's own.
+    awk '/^ *([0-9]+\/[0-9]+ Test|Start) +#?[0-9]+:/ { failing = /\*\*\*(Failed|Timeout|Exception|Not Run)/ }
+      /tests passed, / { failing = 0 }
+      failing' "$summary.log" >>"$summary.failures"
+  fi
   line=$(grep -E 'tests passed|No tests were found' "$summary.log" | tail -n 1)
   echo "$label: ${line:-did not run} ($(($(date +%s) - begin)) s)" >>"$summary"
   rm -f "$summary.status" "$summary.log"
@@ -82,7 +88,8 @@ done
 echo "== summary ($preset)"
 cat "$summary"
 if [ "$failed" -ne 0 ]; then
-  echo "test.sh: there are failures; their output is above"
+  echo "test.sh: there are failures; their output again:"
+  cat "$summary.failures"
   exit 1
 fi
 echo "test.sh: everything passed"

@@ -176,15 +176,13 @@ struct Measured {
   std::vector<double> ours, theirs;  // tokens per second, by round
   int64_t steps = 0;                 // per turn
   int64_t our_bytes = 0, their_bytes = 0;
-  ParallelSettings::Mode our_mode = ParallelSettings::Mode::kOperation;
   nlohmann::json facts;
 };
 
 Measured measure(const PeerJob& job, const RunSettings& settings, const PeersOptions& options,
                  const PeersHost& host, const Tuning& tuning) {
   TheirSide theirs(job, settings, options, host, tuning);
-  const RunSettings our_settings = tuned(settings, host);
-  OurSide ours(our_settings, host);
+  OurSide ours(settings, host);
   const double slower =
       std::max(ours.run(kCheckSteps).seconds, theirs.run(kCheckSteps).seconds) / kCheckSteps;
   Measured measured;
@@ -198,7 +196,6 @@ Measured measure(const PeerJob& job, const RunSettings& settings, const PeersOpt
   measured.ours = rounds[0];
   measured.theirs = rounds[1];
   measured.our_bytes = ours.planned_bytes();
-  measured.our_mode = our_settings.parallel.mode;
   measured.their_bytes = theirs.peak_bytes();
   measured.facts = theirs.facts();
   return measured;
@@ -243,8 +240,8 @@ void add_results(const PeerJob& job, const RunSettings& settings, const PeersOpt
   report.results.push_back(theirs);
   std::string note = fmt::format(
       "{}: ours: threads {}; PyTorch {}; {}", title(job),
-      measured.our_mode == ParallelSettings::Mode::kBatch ? "by shards of the batch"
-                                                          : "inside operations",
+      settings.parallel.mode == ParallelSettings::Mode::kBatch ? "by shards of the batch"
+                                                               : "inside operations",
       measured.facts.value("torch", "?"), tuning_text(options.questions, search.best.tuning));
   if (search.trials.size() > 1)
     note += fmt::format("; {:.2f} times its speed as installed",
@@ -258,7 +255,9 @@ void run_peers(const PeerJob& job, const PeersOptions& options, const PeersHost&
                Report& report) {
   PeerJob plain = job;
   plain.dropout = 0;  // the two draw different masks
-  const RunSettings plain_settings = peer_settings(plain), settings = peer_settings(job);
+  const RunSettings settings = tuned(peer_settings(job), host);
+  RunSettings plain_settings = peer_settings(plain);
+  plain_settings.parallel = settings.parallel;
   const Curve curve = first_steps(plain_settings, host);
   const TuningSearch search = tune(options.questions, [&](const Tuning& tuning) {
     return try_tuning(plain, plain_settings, options, host, curve, tuning);

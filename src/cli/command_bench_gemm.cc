@@ -51,6 +51,7 @@ std::vector<bench::GemmShape> wanted_shapes(const std::vector<std::string>& only
 
 int run(const CLI::App& command, const GemmOptions& options, ActionContext& context) {
   const std::vector<bench::GemmShape> shapes = wanted_shapes(options.only);
+  if (options.tune) require_gemm_memory();
   install_signal_handlers();
   const Engine engine(static_cast<int>(options.bench.threads));
   bench::Report report = new_report("gemm", engine);

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/memory.h"
 #include "base/units.h"
 #include "cli/field_options.h"
 #include "cli/input.h"
@@ -212,6 +213,15 @@ void log_result(const std::vector<Generation>& results, double seconds, Log& log
 Generator make_generator(ModelInUse& model, const Engine& engine, const GenerateSettings& settings,
                          size_t prompts) {
   const auto batch = std::min(settings.batch, static_cast<int64_t>(prompts));
+  const Transformer& shape = *model.loaded.model;
+  const int64_t needed = DecodeWeights::plan_bytes(shape, settings.weights) +
+                         Generator::plan_bytes(shape, engine.context(), settings.weights, batch);
+  if (const int64_t available = available_memory(); needed > available)
+    throw Error(ErrorKind::kMemory, "",
+                fmt::format("writing needs {} and {} are available",
+                            format_bytes(static_cast<double>(needed)),
+                            format_bytes(static_cast<double>(available))),
+                "give a smaller --batch, or fewer prompts");
   return {*model.loaded.model, engine.context(),
           DecodeWeights(*model.loaded.model, engine.context(), settings.weights,
                         std::move(model.loaded.weights)),

@@ -47,8 +47,6 @@ struct RowKernels {
   void (*activate)(Activation activation, int64_t n, const S* x, S* y);
   // y [n] = silu(gate) * up, silu(x) = x / (1 + e^-x). y may equal gate or up.
   void (*swiglu)(int64_t n, const S* gate, const S* up, S* y);
-  // dgate [n] = , dup [n] = ; they may equal gate and up.
-  void (*swiglu_backward)(int64_t n, const S* gate, const S* up, const S* dy, S* dgate, S* dup);
   // x [n] = cap * tanh(x / cap), in place. Relative error below 8 * 2^-24.
   void (*softcap)(int64_t n, float cap, S* x);
   // Turns `heads` heads of size 2 * half at x, in place: with (a, b) = (x[i], x[i + half]) of a

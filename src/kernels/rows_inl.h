@@ -88,19 +88,6 @@ void swiglu(int64_t n, const S* gate, const S* up, S* y) {
   });
 }
 
-// silu'(g) = s (1 + g (1 - s)), s = sigmoid(g)
-template <class V, class S>
-void swiglu_backward(int64_t n, const S* gate, const S* up, const S* dy, S* dgate, S* dup) {
-  const auto one = V::set(1.0f);
-  for_each<V>(n, [&](int64_t i, auto lanes) {
-    const auto g = lanes.load(gate + i), u = lanes.load(up + i), d = lanes.load(dy + i);
-    const auto s = sigmoid<V>(g);
-    const auto slope = V::mul(s, V::fma(g, V::sub(one, s), one));
-    lanes.store(dgate + i, V::mul(V::mul(d, u), slope));
-    lanes.store(dup + i, V::mul(d, V::mul(g, s)));
-  });
-}
-
 template <class V, class S>
 void softcap(int64_t n, float cap, S* x) {
   for_each<V>(
@@ -133,7 +120,6 @@ constexpr RowKernels<S> make_rows_kernels() {
   kernels.dropout = dropout<V, S>;
   kernels.activate = activate<V, S>;
   kernels.swiglu = swiglu<V, S>;
-  kernels.swiglu_backward = swiglu_backward<V, S>;
   kernels.softcap = softcap<V, S>;
   kernels.rotary = rotary<V, S>;
   kernels.layer_norm = layer_norm<V, S>;

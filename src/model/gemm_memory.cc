@@ -61,11 +61,15 @@ ChosenBlocking choose_blocking(const kernels::Table& table) {
                       format_bytes(static_cast<double>(level2_bytes())))};
 }
 
-fs::path remember_blocking(const kernels::Table& table, const ops::GemmBlocking& blocking) {
-  const fs::path path = gemm_memory_path();
-  if (path.empty())
-    throw Error(ErrorKind::kRuntime, "XDG_CACHE_HOME",
+void require_gemm_memory() {
+  if (gemm_memory_path().empty())
+    throw Error(ErrorKind::kUsage, "XDG_CACHE_HOME",
                 "neither it nor HOME names a folder to remember tile sizes in", "set one");
+}
+
+fs::path remember_blocking(const kernels::Table& table, const ops::GemmBlocking& blocking) {
+  require_gemm_memory();
+  const fs::path path = gemm_memory_path();
   Json memory = read_memory(path);
   memory["sides"][table.name] = blocking.side;
   std::error_code error;

@@ -23,6 +23,9 @@ fs::path gemm_memory_path();
 // The remembered blocking of a table, or the computed one.
 ChosenBlocking choose_blocking(const kernels::Table& table);
 
+// Error (kUsage) if there is no place to remember in: to be asked before a long measurement.
+void require_gemm_memory();
+
 // Remembers, beside what is known of other tables of this CPU. Returns where. Error (kRuntime) if
 // that cannot be written.
 fs::path remember_blocking(const kernels::Table& table, const ops::GemmBlocking& blocking);

@@ -102,23 +102,4 @@ void swiglu_forward(const Context& context, int64_t N, int64_t F, ConstValues ga
   });
 }
 
-void swiglu_backward(const Context& context, int64_t N, int64_t F, ConstValues gate_up,
-                     ConstValues dy, Values dgate_up) {
-  const ProfileScope scope(context.profile, "swiglu backward");
-  const int64_t rows = rows_per_task(F);
-  with_storage(dy.storage(), [&](auto tag) {
-    using S = typename decltype(tag)::Type;
-    const S *in = gate_up.as<S>(), *dout = dy.as<S>();
-    S* din = dgate_up.as<S>();
-    context.pool.parallel_for((N + rows - 1) / rows, [&](int64_t task, int) {
-      for (int64_t n = task * rows; n < std::min(N, (task + 1) * rows); ++n) {
-        const S* gate = in + n * 2 * F;
-        S* dgate = din + n * 2 * F;
-        context.kernels.of<S>().rows.swiglu_backward(F, gate, gate + F, dout + n * F, dgate,
-                                                     dgate + F);
-      }
-    });
-  });
-}
-
 }  // namespace cllm::ops

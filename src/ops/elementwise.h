@@ -40,8 +40,5 @@ void activate(const Context& context, int64_t count, kernels::Activation activat
 
 // SwiGLU on rows of [gate F | up F]: y [N, F] = silu(gate) * up. gate_up [N, 2F].
 void swiglu_forward(const Context& context, int64_t N, int64_t F, ConstValues gate_up, Values y);
-// dgate_up [N, 2F] = ; may equal gate_up.
-void swiglu_backward(const Context& context, int64_t N, int64_t F, ConstValues gate_up,
-                     ConstValues dy, Values dgate_up);
 
 }  // namespace cllm::ops

@@ -177,24 +177,6 @@ TYPED_TEST(Rows, SwigluMatchesTheReference) {
   });
 }
 
-// The slope of silu is s (1 + g (1 - s)): 12 units of s (1 + |g|) from the errors of s.
-TYPED_TEST(Rows, SwigluBackwardMatchesTheComplexStep) {
-  using S = TypeParam;
-  for_each_length([](const kernels::Table& table, int64_t n, size_t offset) {
-    if (n > 129) return;
-    const auto size = static_cast<size_t>(n);
-    const auto gate_up = random_stored<S>(2 * size, 8, 3), dy = random_stored<S>(size, 9);
-    const auto expected = complex_step_gradient(gate_up, [&](const std::vector<Complex>& z) {
-      return inner_product(dy, reference::swiglu(size, z));
-    });
-    const double scale = largest(dy) * (1 + largest(gate_up)) * (1 + largest(gate_up));
-    StorageSpan<S> x(gate_up, offset), d(dy, offset);
-    table.of<S>().rows.swiglu_backward(n, x.data(), x.data() + n, d.data(), x.data(), x.data() + n);
-    EXPECT_TRUE(stored_close<S>(x.values(), expected, 12 * kUnit * scale, 0));
-    EXPECT_TRUE(x.intact() && d.intact());
-  });
-}
-
 TYPED_TEST(Rows, SoftcapStaysInsideItsSpan) {
   using S = TypeParam;
   for_each_length([](const kernels::Table& table, int64_t n, size_t offset) {

@@ -62,6 +62,17 @@ TEST_F(GemmMemory, WhatIsDamagedOrOfAnotherMachineIsNotBelieved) {
   }
 }
 
+TEST_F(GemmMemory, NoPlaceAtAllIsKnownBeforehand) {
+  EXPECT_NO_THROW(require_gemm_memory());
+  const char* home = getenv("HOME");
+  const std::string kept = home == nullptr ? "" : home;
+  unsetenv("XDG_CACHE_HOME");
+  unsetenv("HOME");
+  EXPECT_THROW(require_gemm_memory(), Error);
+  EXPECT_EQ(choose_blocking(scalar_).blocking, ops::GemmBlocking::computed());
+  if (home != nullptr) setenv("HOME", kept.c_str(), 1);
+}
+
 TEST_F(GemmMemory, APlaceThatCannotBeWrittenIsAnError) {
   write_file(folder_ / "file", "");
   setenv("XDG_CACHE_HOME", (folder_ / "file").c_str(), 1);

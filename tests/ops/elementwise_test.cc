@@ -130,34 +130,24 @@ TEST(DropoutDeathTest, RejectsAProbabilityOfOne) {
 }
 
 // Tolerances as in tests/kernels/rows_test.cc.
-TEST(Swiglu, ForwardAndBackwardMatchTheReference) {
+TEST(Swiglu, MatchesTheReference) {
   const size_t N = 7, F = 19;
-  const auto gate_up = random_vector(N * 2 * F, 5, 2), dy = random_vector(N * F, 6);
+  const auto gate_up = random_vector(N * 2 * F, 5, 2);
   const auto y = reference::swiglu(F, widen(gate_up));
-  const auto gradient = complex_step_gradient(gate_up, [&](const std::vector<Complex>& z) {
-    return inner_product(dy, reference::swiglu(F, z));
-  });
-  const double scale = largest(dy) * std::pow(1 + largest(gate_up), 2);
   for_each_context([&](const Context& context) {
-    std::vector<float> out(N * F), d(gate_up.size()), in_place = gate_up;
+    std::vector<float> out(N * F);
     swiglu_forward(context, N, F, gate_up.data(), out.data());
-    swiglu_backward(context, N, F, gate_up.data(), dy.data(), d.data());
-    swiglu_backward(context, N, F, in_place.data(), dy.data(), in_place.data());
     EXPECT_TRUE(all_close(out, y, 0, 8 * kUnit));
-    EXPECT_TRUE(all_close(d, gradient, 12 * kUnit * scale, 0));
-    EXPECT_TRUE(same_bits(d, in_place));
   });
 }
 
 TEST(Swiglu, BitsDoNotDependOnThreads) {
   for (const auto& [N, F] : std::vector<std::pair<size_t, size_t>>{{0, 3}, {1, 1}, {301, 130}}) {
-    const auto gate_up = random_vector(N * 2 * F, 7), dy = random_vector(N * F, 8);
+    const auto gate_up = random_vector(N * 2 * F, 7);
     const auto n = static_cast<int64_t>(N), f = static_cast<int64_t>(F);
     expect_same_bits_for_threads([&](const Context& context) {
-      std::vector<float> out(dy.size()), d(gate_up.size());
+      std::vector<float> out(static_cast<size_t>(n * f));
       swiglu_forward(context, n, f, gate_up.data(), out.data());
-      swiglu_backward(context, n, f, gate_up.data(), dy.data(), d.data());
-      out.insert(out.end(), d.begin(), d.end());
       return out;
     });
   }

@@ -1,10 +1,12 @@
 // Epilogues that replace an operation of their own: the same bits as the plain product in fp32,
-// that operation in fp32, and one rounding to the type of C.
+// that operation in fp32, and one rounding to the type of C; and the one that has no operation.
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include "ops/elementwise.h"
 #include "ops/gemm.h"
+#include "testing_bounds.h"
 #include "testing_storage.h"
 #include "testing_tables.h"
 
@@ -147,7 +149,22 @@ TYPED_TEST(GemmEpilogue, GatesAsTheOperationDoes) {
   });
 }
 
-TYPED_TEST(GemmEpilogue, DifferentiatesTheGateAsTheOperationDoes) {
+// [gate F | up F] of each row to their gradients, by silu'(g) = s (1 + g (1 - s)) in double.
+std::vector<double> gate_gradients(int64_t F, const std::vector<float>& gate_up,
+                                   const std::vector<float>& dy) {
+  std::vector<double> d(gate_up.size());
+  const auto f = static_cast<size_t>(F);
+  for (size_t i = 0; i < dy.size(); ++i) {
+    const size_t gate = i / f * 2 * f + i % f;
+    const double g = gate_up[gate], s = 1 / (1 + std::exp(-g));
+    d[gate] = dy[i] * static_cast<double>(gate_up[gate + f]) * s * (1 + g * (1 - s));
+    d[gate + f] = dy[i] * g * s;
+  }
+  return d;
+}
+
+// 12 units of dy s (1 + |g|) |u| from the errors of s, as for the other functions of the product.
+TYPED_TEST(GemmEpilogue, DifferentiatesTheGate) {
   using S = TypeParam;
   ThreadPool pool(2);
   testing::for_each_table([&](const kernels::Table& table) {
@@ -160,14 +177,18 @@ TYPED_TEST(GemmEpilogue, DifferentiatesTheGateAsTheOperationDoes) {
         const auto gate_up =
             testing::stored<S>(testing::random_vector(static_cast<size_t>(2 * call.m * F), 5));
         const std::vector<float> dy = product.plain(false), wide = testing::floats_of(gate_up);
-        std::vector<float> expected(gate_up.size());
-        ops::swiglu_backward(context, call.m, F, wide.data(), dy.data(), expected.data());
+        const std::vector<double> expected = gate_gradients(F, wide, dy);
+        const double largest = testing::largest(wide) + 1;
+        const double bound = 12 * testing::kUnit * testing::largest(dy) * largest * largest;
         std::vector<S> c = gate_up;  // in place
         call.c = c.data(), call.ldc = 2 * F;
         call.epilogue.activation = Activation::kSwigluBackward;
         call.epilogue.auxiliary = c.data();
         product.run(call);
-        ASSERT_TRUE(same_after_rounding(c, expected));
+        ASSERT_TRUE(testing::stored_close<S>(testing::floats_of(c), expected, bound, 0));
+        std::vector<float> wrong = testing::floats_of(c);
+        wrong[0] += 1;
+        ASSERT_FALSE(testing::stored_close<S>(wrong, expected, bound, 0));
       }
   });
 }
