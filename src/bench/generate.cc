@@ -109,28 +109,26 @@ double weights_per_token(const Transformer& model) {
 void append(const BenchPreset& preset, const GenerateProblem& problem,
             std::vector<std::vector<double>> figures, Report& report) {
   const GenerateShape& shape = problem.shape();
-  const double prefill = spread(figures[0]).median, decode = spread(figures[1]).median;
   // Of the measured peak: what limits a batch rather than the bandwidth.
-  const auto add_peak_share = [&](double tokens_per_second, Json& extra) {
+  const auto add_peak_share = [&](const std::vector<double>& tokens_per_second, Json& extra) {
     if (figures.size() > 3)
       extra["peak_share"] =
-          2e-9 * weights_per_token(problem.model()) * tokens_per_second / spread(figures[3]).median;
+          2e-9 * weights_per_token(problem.model()) * median_ratio(tokens_per_second, figures[3]);
   };
   Json extra = {{"tokens", shape.prompt_tokens}};
-  add_peak_share(prefill, extra);
+  add_peak_share(figures[0], extra);
   report.results.push_back({fmt::format("{} prefill", preset.name), "tokens/s", Better::kHigher,
                             std::move(figures[0]), extra});
   const int64_t bytes =
       decode_bytes(problem.model(), shape, shape.prompt_tokens + shape.tokens / 2);
-  const double bandwidth = spread(figures[2]).median;
   const double per_token = 1e-9 * static_cast<double>(bytes) / static_cast<double>(shape.batch);
   extra = {{"tokens", shape.tokens},
            {"sequences", shape.batch},
            {"step_bytes", bytes},
-           {"GB/s", per_token * decode},
-           {"bound_tokens/s", bandwidth / per_token},
-           {"bandwidth_share", per_token * decode / bandwidth}};
-  add_peak_share(decode, extra);
+           {"GB/s", per_token * spread(figures[1]).median},
+           {"bound_tokens/s", spread(figures[2]).median / per_token},
+           {"bandwidth_share", per_token * median_ratio(figures[1], figures[2])}};
+  add_peak_share(figures[1], extra);
   report.results.push_back({fmt::format("{} decode", preset.name), "tokens/s", Better::kHigher,
                             std::move(figures[1]), extra});
 }

@@ -52,14 +52,21 @@ void measure_job(const ops::Context& context, const Job& job, int rounds,
   c.run();  // warms up
   std::vector<std::vector<double>> figures = interleave(
       rounds, {[&] { return seconds_per_call(kSeconds, c.run); }, limit_of(context, c)}, progress);
-  const double seconds = spread(figures[0]).median, limit = spread(figures[1]).median;
+  const double seconds = spread(figures[0]).median;
+  const auto rates = [&](double work) {  // giga per second, by round
+    std::vector<double> all;
+    for (const double taken : figures[0])
+      all.push_back(1e-9 * work / taken);
+    return all;
+  };
+  const std::vector<double> bandwidths = rates(static_cast<double>(c.bytes));
   Json extra = {{"ns_per_element", 1e9 * seconds / static_cast<double>(c.elements)},
-                {"GB/s", 1e-9 * static_cast<double>(c.bytes) / seconds}};
+                {"GB/s", spread(bandwidths).median}};
   if (c.flops > 0) {
-    extra["GFLOP/s"] = 1e-9 * c.flops / seconds;
-    extra["peak_share"] = 1e-9 * c.flops / seconds / limit;
+    extra["GFLOP/s"] = spread(rates(c.flops)).median;
+    extra["peak_share"] = median_ratio(rates(c.flops), figures[1]);
   } else {
-    extra["bandwidth_share"] = extra.at("GB/s").get<double>() / limit;
+    extra["bandwidth_share"] = median_ratio(bandwidths, figures[1]);
   }
   report.results.push_back({job.name(), "s", Better::kLower, std::move(figures[0]), extra});
 }

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/memory.h"
 #include "bench/median_interval.h"
 #include "bench/peer_check.h"
 #include "bench/peer_child.h"
@@ -143,9 +144,10 @@ std::string title(const PeerJob& job) {
 // The peer is set up as well as it can be; so are we, in the one question that we have.
 RunSettings tuned(RunSettings settings, const PeersHost& host) {
   const TokenDataset tokens = peer_tokens(settings);
-  settings.parallel.mode = choose_parallel(Transformer(settings.model), host.engine.context(),
-                                           settings, tokens.all(), host.check_interrupt)
-                               .mode;
+  settings.parallel.mode =
+      choose_parallel(Transformer(settings.model), host.engine.context(), settings, tokens.all(),
+                      available_memory(), host.check_interrupt)
+          .mode;
   return settings;
 }
 

@@ -72,22 +72,18 @@ class Climb {
   }
 
   void report(Report& report) const {
-    double first = 0, before = 0;
     for (size_t i = 0; i < stairs().size(); ++i) {
-      const double median = spread(samples_[i]).median;
-      if (i == 0) first = before = median;
       Result result;
       result.name = fmt::format("{} {}. {}", shape_.name, i, stairs()[i].name);
       result.unit = "tokens/s";
       result.samples = samples_[i];
-      result.extra["gain"] = median / before;
-      result.extra["total"] = median / first;
+      result.extra["gain"] = median_ratio(samples_[i], samples_[i == 0 ? 0 : i - 1]);
+      result.extra["total"] = median_ratio(samples_[i], samples_[0]);
       result.extra["claimed"] = stairs()[i].claim;
       result.extra["tokens_per_step"] = batches_[i] * shape_.model.context_length;
       result.extra["check_loss"] = fmt::format("{:.6f}", checks_[i].losses.back());
       result.extra["check_losses"] = checks_[i].losses;
       report.results.push_back(std::move(result));
-      before = median;
     }
   }
 

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/memory.h"
 #include "bench/limits.h"
 #include "bench/random_tokens.h"
 #include "bench/report.h"
@@ -60,7 +61,8 @@ class StepServer {
   // parallel.mode = auto is measured as at the start of a run.
   RunSettings with_parallel_mode(RunSettings settings) const {
     if (settings.parallel.mode == ParallelSettings::Mode::kAuto)
-      settings.parallel.mode = choose_parallel(model_, context_, settings, data_.all()).mode;
+      settings.parallel.mode =
+          choose_parallel(model_, context_, settings, data_.all(), available_memory()).mode;
     return settings;
   }
 
@@ -111,12 +113,14 @@ Worker::Serve serve_steps(const RunSettings& settings) {
   return [server](const std::string& request) { return server->serve(request); };
 }
 
-int64_t planned_step_bytes(const RunSettings& settings) {
+int64_t planned_step_bytes(RunSettings settings) {
   // A plan depends on the number of threads through scratch alone; one needs no thread started.
   ThreadPool pool(1);
   const kernels::Table& table = kernels::chosen_table();
   const ops::Context context{pool, table, nullptr, choose_blocking(table).blocking};
-  return plan_memory(Transformer(settings.model), settings, context).total() + kOtherMemory;
+  const Transformer model(settings.model);
+  settings.parallel.mode = affordable_mode(model, settings, context, available_memory());
+  return plan_memory(model, settings, context).total() + kOtherMemory;
 }
 
 }  // namespace cllm::bench

@@ -12,6 +12,6 @@ namespace cllm::bench {
 Worker::Serve serve_steps(const RunSettings& settings);
 
 // Bytes that the process of a case will take.
-int64_t planned_step_bytes(const RunSettings& settings);
+int64_t planned_step_bytes(RunSettings settings);
 
 }  // namespace cllm::bench

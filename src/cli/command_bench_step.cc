@@ -8,6 +8,7 @@
 #include "cli/bench_options.h"
 #include "cli/settings_options.h"
 #include "cli/signals.h"
+#include "crystal/ngram_moduli.h"
 
 namespace cllm::cli {
 namespace {
@@ -65,6 +66,7 @@ void resolve(const StepOptions& options, const bench::BenchPreset& preset,
   for (const std::string& assignment : varied)  // last, because the case is named after it
     binder.apply_assignment(assignment);
   settings.sample.every = 0;  // no part of a step
+  choose_ngram_moduli(settings.model);
   settings.validate_training();
 }
 

@@ -136,22 +136,31 @@ int eval_model(const EvalOptions& options, const EvalSettings& settings, ActionC
   const int64_t T = usable_length(settings, model.loaded.model->config(), text);
   const int64_t B = std::clamp<int64_t>((text.size() - 1) / T, 1, settings.batch_size);
   const EvalWindows windows(text, B, T);
-  const std::optional<BaselineReport> baseline =
+  std::optional<BaselineReport> baseline =
       beside_model(options, model, text, windows, settings.windows, context.log);
 
   const Engine engine(static_cast<int>(settings.threads));
   OperationParallel source(*model.loaded.model, engine.context(),
                            {.B = B, .T = T, .S = T, .training = false});
   Progress progress(context.log, "evaluating", text.size());
-  const Evaluation result =
-      evaluate(source, model.loaded.weights.data(), windows, settings.windows,
-               token_bytes(corpus.tokenizer), [&](int64_t done, int64_t batches) {
-                 check_interrupt();
-                 progress.update(done * text.size() / batches);
-               });
+  const float* const weights = model.loaded.weights.data();
+  const HeldWeights held(source, weights);
+  std::vector<float> losses;
+  const auto batch_loss = [&](const Batch& batch) {
+    const double loss = source.evaluate(batch, weights);
+    for (int64_t n = 0; baseline && n < B * T; ++n)
+      if (batch.targets[n] >= 0) losses.push_back(source.losses()[static_cast<size_t>(n)]);
+    return loss;
+  };
+  const Evaluation result = evaluate(windows, settings.windows, token_bytes(corpus.tokenizer),
+                                     batch_loss, [&](int64_t done, int64_t batches) {
+                                       check_interrupt();
+                                       progress.update(done * text.size() / batches);
+                                     });
   if (!std::isfinite(result.loss))
     throw Error(ErrorKind::kDiverged, model.folder.string(),
                 fmt::format("the loss is {}", result.loss), "use an earlier checkpoint");
+  if (baseline) add_mixture(losses, result, *baseline);
   print(result, model.folder, T, baseline, context);
   return 0;
 }

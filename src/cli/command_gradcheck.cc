@@ -7,6 +7,7 @@
 #include "cli/field_options.h"
 #include "cli/program.h"
 #include "cli/settings_options.h"
+#include "crystal/ngram_moduli.h"
 #include "model/engine.h"
 #include "model/model_folder.h"
 #include "train/checkpoint.h"
@@ -19,7 +20,8 @@ using Json = nlohmann::ordered_json;
 
 // A model of any size is checked in a small copy of its shape: every kind of layer is in it, and it
 // takes seconds.
-constexpr int64_t kLayers = 2, kHeads = 4, kHeadSize = 16, kMlpWidth = 192, kVocabulary = 259;
+constexpr int64_t kLayers = 2, kHeads = 4, kHeadSize = 16, kMlpWidth = 192, kVocabulary = 259,
+                  kNgramRows = 64;
 
 struct CheckSettings {
   int64_t batch_size = 2;
@@ -68,6 +70,8 @@ ModelConfig small_copy(ModelConfig config, int64_t tokens) {
   config.context_length = std::min(config.context_length, tokens);
   config.vocabulary_size =
       config.vocabulary_size == 0 ? kVocabulary : std::min(config.vocabulary_size, kVocabulary);
+  config.ngram_rows = std::min(config.ngram_rows, kNgramRows);
+  choose_ngram_moduli(config);
   return config;
 }
 

@@ -11,7 +11,10 @@
 #include "cli/settings_options.h"
 #include "cli/signals.h"
 #include "cli/step_timing.h"
+#include "crystal/ngram_moduli.h"
 #include "train/corpus.h"
+#include "train/initial_model.h"
+#include "train/parallel_choice.h"
 #include "train/run.h"
 
 namespace cllm::cli {
@@ -29,18 +32,26 @@ struct Vocabulary {
   std::string origin;
 };
 
+// The memory of a run with this train.recompute.
+struct Level {
+  nn::Recompute recompute;
+  std::string_view name;
+  MemoryPlan memory;
+};
+
 struct Plan {
   Vocabulary vocabulary;
   int64_t parameters = 0;
   std::vector<std::pair<std::string, int64_t>> parts;  // of the parameters
   MemoryPlan memory;
+  nn::Recompute recompute = nn::Recompute::kNone;
+  std::vector<Level> levels;
   int64_t available = 0;
   double flops_per_token = 0;
   int64_t tokens_per_step = 0, steps = 0;
   std::optional<StepTiming> timing;
 
-  int64_t needed() const { return memory.total() + kOtherMemory; }
-  bool fits() const { return needed() <= available; }
+  bool fits(const MemoryPlan& part) const { return part.total() + kOtherMemory <= available; }
 };
 
 Vocabulary find_vocabulary(const RunSettings& settings, Log& log) {
@@ -82,6 +93,35 @@ std::vector<std::pair<std::string, int64_t>> parts_of(const ParameterTable& tabl
   return parts;
 }
 
+// plan_memory() of what a run will do if parallel.mode is auto and does not fit in both ways.
+MemoryPlan affordable_plan(const Transformer& model, RunSettings settings,
+                           const ops::Context& context, int64_t available) {
+  settings.parallel.mode = affordable_mode(model, settings, context, available);
+  return plan_memory(model, settings, context);
+}
+
+void plan_levels(const Transformer& model, RunSettings settings, const ops::Context& context,
+                 Plan& plan) {
+  plan.available = available_memory();
+  plan.recompute = settings.train.recompute;
+  for (const auto& [level, name] : kRecomputeNames) {
+    settings.train.recompute = level;
+    plan.levels.push_back({level, name, affordable_plan(model, settings, context, plan.available)});
+    if (level == plan.recompute) plan.memory = plan.levels.back().memory;
+  }
+}
+
+Json levels_json(const Plan& plan) {
+  Json levels = Json::array();
+  for (const Level& level : plan.levels)
+    levels.push_back({{"level", level.name},
+                      {"activations", level.memory.activations},
+                      {"total", level.memory.total()},
+                      {"fits", plan.fits(level.memory)},
+                      {"chosen", level.recompute == plan.recompute}});
+  return levels;
+}
+
 Json to_json(const Plan& plan) {
   Json parts = Json::object();
   for (const auto& [name, count] : plan.parts)
@@ -101,7 +141,8 @@ Json to_json(const Plan& plan) {
                  {"total", plan.memory.total()},
                  {"program", kOtherMemory},
                  {"available", plan.available},
-                 {"fits", plan.fits()}}},
+                 {"fits", plan.fits(plan.memory)}}},
+               {"recompute", levels_json(plan)},
                {"flops_per_token", plan.flops_per_token},
                {"tokens_per_step", plan.tokens_per_step},
                {"steps", plan.steps}};
@@ -130,8 +171,19 @@ void print_time(const Plan& plan, const RunSettings& settings, Output& out) {
               timing.T);
 }
 
+std::string bytes(int64_t count) {
+  return format_bytes(static_cast<double>(count));
+}
+
+void print_levels(const Plan& plan, Output& out) {
+  out.print("\n{:<20} {:>10} {:>12}\n", "train.recompute", "activations", "planned");
+  for (const Level& level : plan.levels)
+    out.print("  {:<18} {:>11} {:>12}{}{}\n", level.name, bytes(level.memory.activations),
+              bytes(level.memory.total()), level.recompute == plan.recompute ? "  chosen" : "",
+              plan.fits(level.memory) ? "" : "  does not fit");
+}
+
 void print_text(const Plan& plan, const RunSettings& settings, Output& out) {
-  const auto bytes = [](int64_t count) { return format_bytes(static_cast<double>(count)); };
   const auto line = [&](const std::string& name, const std::string& value) {
     out.print("  {:<18} {:>10}\n", name, value);
   };
@@ -140,7 +192,8 @@ void print_text(const Plan& plan, const RunSettings& settings, Output& out) {
   for (const auto& [name, count] : plan.parts)
     line(name, std::to_string(count));
   out.print("\nmemory               {} planned, {} with the program, {} available\n",
-            bytes(plan.memory.total()), bytes(plan.needed()), bytes(plan.available));
+            bytes(plan.memory.total()), bytes(plan.memory.total() + kOtherMemory),
+            bytes(plan.available));
   line("weights", bytes(plan.memory.weights));
   line("gradients", bytes(plan.memory.gradients));
   line("moments", bytes(plan.memory.moments));
@@ -148,12 +201,24 @@ void print_text(const Plan& plan, const RunSettings& settings, Output& out) {
   if (plan.memory.average > 0) line("average", bytes(plan.memory.average));
   if (plan.memory.update_scratch > 0) line("update scratch", bytes(plan.memory.update_scratch));
   if (plan.memory.sampling > 0) line("sampling", bytes(plan.memory.sampling));
+  print_levels(plan, out);
   out.print("\ntokens per step      {} ({} x {} x {})\n", plan.tokens_per_step,
             settings.train.gradient_accumulation_steps, settings.train.batch_size,
             settings.model.context_length);
   out.print("work per token       {} floating-point operations\n",
             format_count(plan.flops_per_token));
   if (plan.timing) print_time(plan, settings, out);
+}
+
+// A run whose memory leaves no choice does not measure.
+void resolve_parallel(const Transformer& model, const Engine& engine, int64_t available,
+                      RunSettings& settings, Log& log) {
+  using Mode = ParallelSettings::Mode;
+  const bool open = settings.parallel.mode == Mode::kAuto;
+  settings.parallel.mode = affordable_mode(model, settings, engine.context(), available);
+  if (open && settings.parallel.mode != Mode::kAuto)
+    log.info(fmt::format("parallel.mode = auto will be {}: the other way does not fit",
+                         settings.parallel.mode == Mode::kBatch ? "batch" : "operation"));
 }
 
 int plan_command(const PlanOptions& options, ActionContext& context) {
@@ -163,21 +228,24 @@ int plan_command(const PlanOptions& options, ActionContext& context) {
   options.settings.apply(settings, binder);
   settings.validate_training();
   install_signal_handlers();
+  take_initial_model(settings, context.log);
   Plan plan;
   plan.vocabulary = find_vocabulary(settings, context.log);
   settings.model.vocabulary_size = plan.vocabulary.size;
+  choose_ngram_moduli(settings.model);
   const Transformer model(settings.model);
   const Engine engine(static_cast<int>(settings.train.threads));
   context.log.info(engine.description());
   plan.parameters = model.parameters().count();
   plan.parts = parts_of(model.parameters());
-  plan.memory = plan_memory(model, settings, engine.context());
-  plan.available = available_memory();
+  plan_levels(model, settings, engine.context(), plan);
+  resolve_parallel(model, engine, plan.available, settings, context.log);
   plan.flops_per_token = model.training_flops_per_token();
   plan.steps = settings.train.steps;
   plan.tokens_per_step = settings.train.gradient_accumulation_steps * settings.train.batch_size *
                          settings.model.context_length;
-  if (plan.fits() && !options.no_timing) plan.timing = time_steps(model, settings, engine);
+  if (plan.fits(plan.memory) && !options.no_timing)
+    plan.timing = time_steps(model, settings, engine);
   if (context.global.json)
     context.out.json(to_json(plan));
   else

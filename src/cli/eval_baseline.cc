@@ -6,6 +6,7 @@
 #include "bench/text_table.h"
 #include "cli/signals.h"
 #include "data/prepare.h"
+#include "train/mixture.h"
 
 namespace cllm::cli {
 namespace {
@@ -60,19 +61,31 @@ BaselineReport measure_baseline(const BaselineOptions& options, TokenView train,
   const NgramCounts counts = count(train, tokenizer.vocabulary_size(), options.order, log);
   const std::vector<int32_t> bytes = token_bytes(tokenizer);
   const KneserNey modified(counts, Discounting::kThree), plain(counts, Discounting::kOne);
-  BaselineReport report{options.order, train.size(), {}};
+  BaselineReport report{.order = options.order, .fitted_tokens = train.size()};
+  std::vector<float> losses;
   const auto add = [&](const KneserNey& model, const char* name) {
+    losses.clear();
     if (windows != nullptr)
-      report.rows.push_back({name, kWindow,
-                             evaluate(
-                                 *windows, limit, bytes,
-                                 [&](const Batch& batch) { return baseline_loss(model, batch); },
-                                 [](int64_t, int64_t) { check_interrupt(); })});
+      report.rows.push_back(
+          {name, kWindow,
+           evaluate(
+               *windows, limit, bytes,
+               [&](const Batch& batch) { return baseline_loss(model, batch, losses); },
+               [](int64_t, int64_t) { check_interrupt(); })});
     report.rows.push_back({name, kText, evaluate_continuously(model, text, bytes)});
   };
   add(modified, "modified Kneser-Ney");
+  report.losses = losses;
   add(plain, "Kneser-Ney");
   return report;
+}
+
+void add_mixture(std::span<const float> losses, const Evaluation& result, BaselineReport& report) {
+  if (losses.size() < 2) return;
+  const Mixture mixture = mix(losses, report.losses);
+  report.mixture_weights.assign(mixture.weights.begin(), mixture.weights.end());
+  report.rows.push_back({"the model and modified Kneser-Ney", kWindow,
+                         make_evaluation(mixture.loss, result.tokens, result.bytes)});
 }
 
 nlohmann::ordered_json baseline_json(const BaselineReport& report) {
@@ -86,7 +99,10 @@ nlohmann::ordered_json baseline_json(const BaselineReport& report) {
                     {"perplexity", row.result.perplexity},
                     {"tokens", row.result.tokens},
                     {"bytes", row.result.bytes}});
-  return {{"order", report.order}, {"fitted_tokens", report.fitted_tokens}, {"measured", rows}};
+  nlohmann::ordered_json json = {
+      {"order", report.order}, {"fitted_tokens", report.fitted_tokens}, {"measured", rows}};
+  if (!report.mixture_weights.empty()) json["mixture_weights"] = report.mixture_weights;
+  return json;
 }
 
 void print_baseline(const BaselineReport& report, const Evaluation* model, int64_t context,
@@ -98,6 +114,11 @@ void print_baseline(const BaselineReport& report, const Evaluation* model, int64
   for (const EvaluationRow& row : report.rows)
     table.push_back(table_row(row, context));
   out.write(bench::text_table(table));
+  if (report.mixture_weights.size() == 2)
+    out.print(
+        "Mixed with a weight of {:.2f} and {:.2f} of the model in the two halves of the text, "
+        "each chosen on the other.\n",
+        report.mixture_weights[0], report.mixture_weights[1]);
 }
 
 }  // namespace cllm::cli

@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,8 @@ struct BaselineReport {
   int order = 0;
   int64_t fitted_tokens = 0;
   std::vector<EvaluationRow> rows;
+  std::vector<float> losses;            // of the modified form in the windows, one per target
+  std::vector<double> mixture_weights;  // the model's, if it was mixed with that form
 };
 
 // Fits on `train` and measures both forms of Kneser-Ney on `text`: in `windows` (as an evaluation
@@ -40,6 +43,10 @@ struct BaselineReport {
 BaselineReport measure_baseline(const BaselineOptions& options, TokenView train, TokenView text,
                                 const EvalWindows* windows, int64_t limit,
                                 const Tokenizer& tokenizer, Log& log);
+
+// Adds what the model and the modified form predict together (train/mixture.h). losses: the
+// model's, one per target of the windows; result: of all of them.
+void add_mixture(std::span<const float> losses, const Evaluation& result, BaselineReport& report);
 
 nlohmann::ordered_json baseline_json(const BaselineReport& report);
 // A table with a row for the model, if it is not null, and the baseline's rows. context: tokens per

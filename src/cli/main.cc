@@ -100,6 +100,8 @@ void add_commands(Program& program) {
   add_resume(program);
   add_generate(program);
   add_eval(program);
+  add_compress(program);
+  add_ablate(program);
   add_plan(program);
   add_report(program);
   add_tokenizer(program);

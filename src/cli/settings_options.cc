@@ -29,6 +29,7 @@ constexpr Flag kFlags[] = {
     {"--threads", "train.threads"},
     {"--seed", "train.seed"},
     {"--tokenizer", "tokenizer.path"},
+    {"--init", "train.init"},
 };
 
 }  // namespace

@@ -29,8 +29,8 @@ struct DecodeDots {
   const void* b = nullptr;
   int64_t b_row = 0;             // elements
   const float* scale = nullptr;  // [columns] of int8; else ignored
-  float* sums = nullptr;  // where they stop: kSums floats, of which [rows][kColumns] hold them;
-                          // null: they go into result
+  float* sums = nullptr;  // where they stop: kSums floats, of which [rows][kColumns] hold them and
+                          // the rest is overwritten; null: they go into result
   GemmResult result;
 };
 
@@ -43,7 +43,7 @@ struct DecodeWeightKernels {
 struct DecodeKernels {
   static constexpr int64_t kRows = 16;
   static constexpr int64_t kColumns = 16;
-  static constexpr int64_t kSums = (kRows + 3) * kColumns;
+  static constexpr int64_t kSums = kRows * kColumns;
 
   DecodeWeightKernels fp32, bf16, int8;
 

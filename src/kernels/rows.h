@@ -31,8 +31,8 @@ struct RowKernels {
   void (*widen)(int64_t n, const S* x, float* out);
   // out [n] = a + b; out may equal a or b.
   void (*add)(int64_t n, const S* a, const S* b, S* out);
-  // out [n] = a + b (b may be null: 0); a row of the token table and one of the position table.
-  void (*embed)(int64_t n, const float* a, const float* b, S* out);
+  // out [n] = rows[0] + rows[1] + ..., summed in this order: rows of embedding tables. count >= 1.
+  void (*embed)(int64_t n, int64_t count, const float* const* rows, S* out);
   // out [n] += x
   void (*accumulate)(int64_t n, const S* x, float* out);
   // out [n] = the sum of `rows` rows of x [rows, n], stride apart, four rows at a time in row

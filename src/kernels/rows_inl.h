@@ -29,9 +29,13 @@ void add(int64_t n, const A* a, const B* b, Out* out) {
 }
 
 template <class V, class S>
-void embed(int64_t n, const float* a, const float* b, S* out) {
-  if (b == nullptr) return convert<V>(n, a, out);
-  add<V>(n, a, b, out);
+void embed(int64_t n, int64_t count, const float* const* rows, S* out) {
+  for_each<V>(n, [&](int64_t i, auto lanes) {
+    auto sum = lanes.load(rows[0] + i);
+    for (int64_t row = 1; row < count; ++row)
+      sum = V::add(sum, lanes.load(rows[row] + i));
+    lanes.store(out + i, sum);
+  });
 }
 
 template <class V, class S>

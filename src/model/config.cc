@@ -1,6 +1,7 @@
 #include "model/config.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "base/error.h"
 #include "base/suggest.h"
@@ -57,6 +58,7 @@ const std::vector<Preset>& presets() {
 void ModelConfig::list(FieldList& fields) {
   list_sizes(fields);
   list_kinds(fields);
+  list_ngrams(fields);
 }
 
 void ModelConfig::list_sizes(FieldList& fields) {
@@ -108,6 +110,32 @@ void ModelConfig::list_kinds(FieldList& fields) {
               .below_maximum = true});
 }
 
+void ModelConfig::list_ngrams(FieldList& fields) {
+  fields.add("ngram_order", ngram_order,
+             {.help = "hashed tables of n-grams of 2 to this many tokens are added to the input; 0 "
+                      "= none",
+              .unit = "tokens",
+              .minimum = 0,
+              .maximum = 4});
+  fields.add("ngram_rows", ngram_rows,
+             {.help = "most rows of a table of n-grams; two primes up to it are chosen",
+              .minimum = 64,  // 18 primes; a vocabulary below 2^24 has at most 8 factors
+              .maximum = 1 << 24});
+  fields.add("ngram_modulus_a", ngram_modulus_a,
+             {.help = "rows of the first table of an order; 0 = a prime up to ngram_rows",
+              .minimum = 0,
+              .maximum = 1 << 24});
+  fields.add("ngram_modulus_b", ngram_modulus_b,
+             {.help = "rows of the second table of an order; 0 = a prime up to ngram_rows",
+              .minimum = 0,
+              .maximum = 1 << 24});
+  fields.add("ngram_dropout", ngram_dropout,
+             {.help = "dropout of what the tables of n-grams add",
+              .minimum = 0,
+              .maximum = 1,
+              .below_maximum = true});
+}
+
 int64_t ModelConfig::mlp_hidden() const {
   if (mlp_width > 0) return mlp_width;
   if (mlp != nn::MlpKind::kSwiglu) return 4 * width;
@@ -128,6 +156,26 @@ void ModelConfig::validate() const {
            "use an even head size");
   if (vocabulary_size < 1)
     refuse("vocabulary_size", "the vocabulary is empty", "give a tokenizer or a vocabulary size");
+  if (ngram_order != 0) validate_ngrams();
+}
+
+void ModelConfig::validate_ngrams() const {
+  if (ngram_order == 1)
+    refuse("ngram_order", "an n-gram of one token is the token itself", "use 0, or 2 to 4");
+  for (const auto& [name, modulus] : {std::pair("ngram_modulus_a", ngram_modulus_a),
+                                      std::pair("ngram_modulus_b", ngram_modulus_b)})
+    if (modulus < 2 || std::gcd(modulus, vocabulary_size + 1) != 1)
+      refuse(name,
+             fmt::format("{} is not coprime with the vocabulary + 1 = {}, so that rows would not "
+                         "depend on all tokens of an n-gram",
+                         modulus, vocabulary_size + 1),
+             "leave it at 0");
+  if (std::gcd(ngram_modulus_a, ngram_modulus_b) != 1)
+    refuse("ngram_modulus_b",
+           fmt::format("{} and {} have a common factor, so that n-grams that share a row of one "
+                       "table share one of the other",
+                       ngram_modulus_a, ngram_modulus_b),
+           "leave both at 0");
 }
 
 ModelConfig model_preset(std::string_view name) {

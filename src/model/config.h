@@ -35,7 +35,13 @@ struct ModelConfig {
   // Projections back to the residual stream start at zero, and so does a head of its own.
   bool zero_init_projections = false;
   double init_deviation = 0.02;
-  double dropout = 0;  // embeddings, attention probabilities, residual branches
+  double dropout = 0;       // embeddings, attention probabilities, residual branches
+  int64_t ngram_order = 0;  // nn/ngram_memory.h: the longest n-gram with rows of its own; 0 = none
+  int64_t ngram_rows = 16384;  // the most rows of one of its tables
+  // Rows of the two tables of an order, coprime with each other and with V + 1; 0 = to be chosen
+  // from ngram_rows (crystal/ngram_moduli.h) before a model is made.
+  int64_t ngram_modulus_a = 0, ngram_modulus_b = 0;
+  double ngram_dropout = 0;
 
   void list(FieldList& fields);
 
@@ -50,6 +56,8 @@ struct ModelConfig {
  private:
   void list_sizes(FieldList& fields);
   void list_kinds(FieldList& fields);
+  void list_ngrams(FieldList& fields);
+  void validate_ngrams() const;
 };
 
 // "demo", "nano", "baby", "gpt2", "llama-15m". Error (kUsage) with the names for an unknown one.

@@ -209,7 +209,9 @@ ModelConfig cllm_config(const Reader& in) {
   FieldList fields;
   config.list(fields);
   for (Field& field : fields.fields())
-    if (field.assign(field_value(in, field.name().c_str())) != Field::Outcome::kDone)
+    // A file from before a setting of n-grams existed has none.
+    if ((in.has(field.name().c_str()) || !field.name().starts_with("ngram_")) &&
+        field.assign(field_value(in, field.name().c_str())) != Field::Outcome::kDone)
       throw Error(ErrorKind::kData, in.where(),
                   fmt::format("\"{}\" is {}", field.name(), in.at(field.name().c_str()).dump()),
                   "expected " + field.expectation());

@@ -95,9 +95,11 @@ std::string Session::first_nonfinite(const Batch& batch, const float* weights, D
     check(slots_.logits, rows * V);
   }
   if (!bad.empty()) return bad;
-  clear_gradients(gradients);
-  if (!std::isfinite(head_loss(run, batch.targets, 1.0f / static_cast<float>(run.rows()))))
-    return "loss";
+  const bool backward = gradients != nullptr;
+  if (backward) clear_gradients(gradients);
+  const float scale = backward ? 1.0f / static_cast<float>(run.rows()) : 0.0f;
+  if (!std::isfinite(head_loss(run, batch.targets, scale))) return "loss";
+  if (!backward) return "";
   backward_trunk(run, batch.tokens);
   return first_bad_gradient(model_.parameters(), gradients);
 }

@@ -33,6 +33,14 @@ int64_t reduction_floats(const Transformer& model, int64_t N) {
   return std::max(floats, (embedding + 3) / 4);
 }
 
+// Of every product; logits() makes all rows of its logits at once.
+int64_t gemm_floats(const Transformer& model, const ops::Context& context,
+                    const nn::PlanShape& shape) {
+  const int64_t rows = shape.training ? head_rows(model, shape) : shape.rows();
+  return std::max(model.blocks().front().gemm_floats(context, shape),
+                  model.head().gemm_floats(context, shape, rows));
+}
+
 }  // namespace
 
 Session::Slots Session::make_plan(const Transformer& model, const ops::Context& context,
@@ -50,7 +58,7 @@ Session::Slots Session::make_plan(const Transformer& model, const ops::Context& 
 void Session::plan_permanent(const Transformer& model, const ops::Context& context,
                              const nn::PlanShape& shape, Planner& planner, Slots& slots) {
   slots.scratch.gemm =
-      planner.declare_permanent("scratch.gemm", static_cast<int64_t>(ops::gemm_scratch(context)));
+      planner.declare_permanent("scratch.gemm", gemm_floats(model, context, shape));
   slots.scratch.attention = planner.declare_permanent(
       "scratch.attention", model.blocks().front().attention_floats(context, shape));
   if (shape.training)
@@ -74,10 +82,11 @@ void Session::plan_forward(const Transformer& model, const nn::PlanShape& shape,
                            Slots& slots) {
   const int64_t N = shape.rows(), width = N * model.config().width;
   slots.embedded = shape.declare(planner, "embedded", width);
+  slots.ngram = model.ngram_memory().plan(planner, shape);
   planner.advance();
   Slot stream = slots.embedded;
   for (const nn::Block& block : model.blocks()) {
-    slots.blocks.push_back(block.plan_forward(planner, shape, stream));
+    slots.blocks.push_back(block.plan_forward(planner, shape.of_first_pass(), stream));
     stream = slots.blocks.back().output;
   }
   planner.touch(stream);
@@ -191,6 +200,7 @@ void Session::embed(const nn::Run& run, const int32_t* tokens) {
   const ops::Values x = run.values(slots_.embedded);
   ops::embedding_forward(context_, run.rows(), run.T, C, tokens,
                          run.weights + model_.token_table().offset, position_rows, x);
+  model_.ngram_memory().forward(run, slots_.ngram, tokens, x);
   const auto dropout = static_cast<float>(model_.config().dropout);
   if (run.training && dropout > 0)
     ops::dropout(context_, run.rows() * C, dropout, run.dropout_key(kEmbeddingDropout), x, x);
@@ -263,6 +273,7 @@ void Session::backward_embedding(const nn::Run& run, const int32_t* tokens) {
                           run.gradients + model_.token_table().offset,
                           positions == nullptr ? nullptr : run.gradients + positions->offset,
                           run.at(slots_.scratch.reduction));
+  model_.ngram_memory().backward(run, slots_.scratch, slots_.ngram, dx);
 }
 
 void Session::clear_gradients(float* gradients) const {
@@ -301,14 +312,18 @@ double Session::forward_backward(const Batch& batch, const float* weights, float
   const auto enter = [&](ParameterRange range) {
     run.gradients = window.base(range, stream.memory);
   };
-  const auto leave = [&](ParameterRange range) {
-    stream.finished(range);
+  const auto clear = [&](ParameterRange range) {
     ops::fill_zero(context_, range.count(), window.at(range, stream.memory));
   };
+  const auto leave = [&](ParameterRange range) {
+    stream.finished(range);
+    clear(range);
+  };
   forward_trunk(run, batch.tokens);
-  enter(model_.config().tied_head ? window.front() : window.back());
+  const ParameterRange head = model_.config().tied_head ? window.front() : window.back();
+  enter(head);
   const double loss = head_loss(run, batch.targets, gradient_scale);
-  if (!std::isfinite(loss)) return loss;
+  if (!std::isfinite(loss)) return clear(head), loss;
   enter(window.back());
   backward_final_norm(run);
   for (size_t layer = slots_.blocks.size(); layer-- > 0;) {
@@ -323,11 +338,11 @@ double Session::forward_backward(const Batch& batch, const float* weights, float
   return loss;
 }
 
-double Session::evaluate(const Batch& batch, const float* weights) {
-  const nn::Run run = make_run(batch.B, batch.T, weights);
-  embed(run, batch.tokens);
-  forward_blocks(run);
-  final_norm(run);
+double Session::evaluate(const Batch& batch, const float* weights,
+                         const nn::InputObserver* observer) {
+  nn::Run run = make_run(batch.B, batch.T, weights);
+  run.observer = observer;
+  forward_trunk(run, batch.tokens);
   return head_loss(run, batch.targets, 0);
 }
 
@@ -335,9 +350,7 @@ void Session::logits(std::span<const int32_t> tokens, const float* weights, floa
   CHECK(shape_.storage == ops::Storage::kFp32);
   const auto T = static_cast<int64_t>(tokens.size());
   const nn::Run run = make_run(1, T, weights);
-  embed(run, tokens.data());
-  forward_blocks(run);
-  final_norm(run);
+  forward_trunk(run, tokens.data());
   model_.head().forward(run, slots_.scratch, T, run.at(slots_.final), logits);
   if (model_.config().logit_softcap > 0)
     ops::softcap(context_, T, model_.config().vocabulary_size,
@@ -352,6 +365,7 @@ void Session::gather(const nn::Run& run, std::span<const int32_t> tokens,
   const Parameter* table = model_.position_table();
   ops::gather(context_, run.T, tokens, weights.matrix(model_.token_table()), first_positions,
               table != nullptr ? &weights.matrix(*table) : nullptr, run.at(slots_.embedded));
+  model_.ngram_memory().recall(run, slots_.ngram, tokens, run.at(slots_.embedded));
 }
 
 std::span<float> Session::extend(std::span<const int32_t> tokens, const DecodeWeights& weights,
@@ -366,9 +380,10 @@ std::span<float> Session::extend(std::span<const int32_t> tokens, const DecodeWe
   gather(run, tokens, weights);
   forward_blocks(run);
   final_norm(run);
-  for (nn::KvCache& cache : caches) {
-    CHECK_MSG(cache.capacity <= shape_.S, "capacity {}, planned {}", cache.capacity, shape_.S);
-    cache.length += T;
+  for (size_t b = 0; b < caches.size(); ++b) {
+    CHECK_MSG(caches[b].capacity <= shape_.S, "capacity {}, planned {}", caches[b].capacity,
+              shape_.S);
+    caches[b].append(tokens.subspan(b * static_cast<size_t>(T), static_cast<size_t>(T)));
   }
   const int64_t C = model_.config().width, V = model_.config().vocabulary_size;
   float* logits = run.at(slots_.logits);

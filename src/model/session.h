@@ -36,9 +36,11 @@ struct DropoutSeed {
 // Gradients that are taken range by range as the backward pass completes them.
 struct GradientStream {
   const GradientWindow& window;
-  float* memory = nullptr;  // window.floats() elements, all zero before and after
+  // window.floats() elements, all zero before and after, unless finished() throws.
+  float* memory = nullptr;
   // Called when the gradients of a range lie complete in the window: for the blocks from the last
-  // to the first, then for window.back() and window.front().
+  // to the first, then for window.back() and window.front(). An exception from it ends the pass:
+  // what it did to the ranges before stays.
   std::function<void(ParameterRange)> finished;
 };
 
@@ -80,11 +82,18 @@ class Session {
   double forward_backward(const Batch& batch, const float* weights, float gradient_scale,
                           DropoutSeed dropout, float* gradients);
   // The same without an arena of gradients; each range may be updated in weights as it is finished.
-  // A sum that is not finite is returned before the backward pass.
+  // A sum that is not finite is returned before any range is finished: no weight has changed then.
   double forward_backward(const Batch& batch, const float* weights, float gradient_scale,
                           DropoutSeed dropout, const GradientStream& stream);
-  // The sum of the losses without dropout and without gradients.
-  double evaluate(const Batch& batch, const float* weights);
+  // The sum of the losses without dropout and without gradients. observer: sees the inputs of every
+  // linear layer.
+  double evaluate(const Batch& batch, const float* weights,
+                  const nn::InputObserver* observer = nullptr);
+  // Of the rows of the last batch, nats; 0 where a target was not counted. Valid until the next
+  // call.
+  std::span<const float> losses() const {
+    return {arena_.data() + planner_.offset(slots_.losses), static_cast<size_t>(shape_.rows())};
+  }
   // Logits [T, V] of every row, softcap applied, into `logits`; no dropout. fp32 sessions.
   void logits(std::span<const int32_t> tokens, const float* weights, float* logits);
   // Appends tokens [B, T] to the caches of B sequences (at most ops::kDecodeRows; one, if T > 1)
@@ -95,7 +104,7 @@ class Session {
 
   // Runs the batch again, stage by stage, and names the first tensor with a NaN or an infinity: a
   // parameter, an activation, a loss, or a parameter's gradient, whose squares must be finite too
-  // ("" if there is none). Overwrites gradients.
+  // ("" if there is none). Overwrites gradients; without them (null) it stops at the loss.
   std::string first_nonfinite(const Batch& batch, const float* weights, DropoutSeed dropout,
                               float* gradients);
 
@@ -104,6 +113,7 @@ class Session {
     nn::Scratch scratch;
     Slot rotary_cosine, rotary_sine;
     Slot embedded;
+    nn::NgramPlan ngram;
     std::vector<nn::BlockPlan> blocks;
     std::vector<nn::BlockPlan>
         again;  // Recompute::kBlock: the forward that the backward runs again

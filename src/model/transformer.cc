@@ -11,6 +11,8 @@ namespace cllm {
 namespace {
 
 constexpr int64_t kInitChunk = 1 << 14;  // elements filled by one task
+// A dropout site above those of the blocks (nn/block.cc) and below the embedding's.
+constexpr uint32_t kNgramDropout = 0xfffffeu;
 
 }  // namespace
 
@@ -22,6 +24,13 @@ Transformer::Transformer(const ModelConfig& config) : config_(config) {
   if (config.position == PositionKind::kLearned)
     position_table_ =
         table_.add("embedding.position", {config.context_length, C}, Initial::kNormal, deviation);
+  ngram_memory_ =
+      nn::NgramMemory(table_, {.V = V,
+                               .C = C,
+                               .order = static_cast<int>(config.ngram_order),
+                               .moduli = {config.ngram_modulus_a, config.ngram_modulus_b},
+                               .dropout = static_cast<float>(config.ngram_dropout),
+                               .site = kNgramDropout});
   const nn::BlockOptions options = block_options();
   for (int64_t layer = 0; layer < config.layers; ++layer)
     blocks_.emplace_back(table_, fmt::format("blocks.{}", layer), options,
@@ -74,8 +83,11 @@ std::vector<const nn::Linear*> Transformer::linears() const {
 
 void Transformer::initialise(ThreadPool& pool, uint64_t seed, float* weights) const {
   const Philox source(seed, RandomStream::kInit);
-  for (size_t index = 0; index < table_.all().size(); ++index) {
-    const Parameter& parameter = table_.all()[index];
+  uint64_t stream = 0;
+  for (const Parameter& parameter : table_.all()) {
+    // A memory of n-grams takes no stream, so that all else begins as without it.
+    const uint64_t index = stream;
+    if (!ngram_memory_.owns(parameter)) ++stream;
     float* values = weights + parameter.offset;
     pool.parallel_for((parameter.count + kInitChunk - 1) / kInitChunk, [&](int64_t chunk, int) {
       const int64_t end = std::min(parameter.count, (chunk + 1) * kInitChunk);
@@ -92,7 +104,8 @@ void Transformer::initialise(ThreadPool& pool, uint64_t seed, float* weights) co
 
 double Transformer::training_flops_per_token() const {
   const ModelConfig& c = config_;
-  double matrices = static_cast<double>(table_.count() - token_table().count);
+  double matrices =
+      static_cast<double>(table_.count() - token_table().count - ngram_memory_.parameter_count());
   if (const Parameter* positions = position_table())
     matrices -= static_cast<double>(positions->count);
   if (c.tied_head) matrices += static_cast<double>(token_table().count);

@@ -8,6 +8,7 @@
 
 #include "model/config.h"
 #include "nn/block.h"
+#include "nn/ngram_memory.h"
 #include "tensor/parameters.h"
 #include "threads/pool.h"
 
@@ -24,6 +25,7 @@ class Transformer {
   const std::vector<nn::Block>& blocks() const { return blocks_; }
   const nn::Norm& final_norm() const { return final_norm_; }
   const nn::Linear& head() const { return head_; }
+  const nn::NgramMemory& ngram_memory() const { return ngram_memory_; }
   // All linear layers, in the order of the forward.
   std::vector<const nn::Linear*> linears() const;
   const Parameter& token_table() const { return table_.at(token_table_); }
@@ -45,6 +47,7 @@ class Transformer {
   ModelConfig config_;
   ParameterTable table_;
   int32_t token_table_ = -1, position_table_ = -1;
+  nn::NgramMemory ngram_memory_;
   std::vector<nn::Block> blocks_;
   nn::Norm final_norm_;
   nn::Linear head_;

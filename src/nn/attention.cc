@@ -203,6 +203,11 @@ int64_t Attention::reduction_floats(int64_t N) const {
   return floats;
 }
 
+int64_t Attention::gemm_floats(const ops::Context& context, const PlanShape& shape) const {
+  return std::max(qkv_.gemm_floats(context, shape, shape.rows()),
+                  output_.gemm_floats(context, shape, shape.rows()));
+}
+
 int64_t Attention::scratch_floats(const ops::Context& context, const PlanShape& shape) const {
   const ops::AttentionShape largest{
       .B = shape.B, .T = shape.T, .S = shape.S, .H = options_.H, .K = options_.K, .D = options_.D};

@@ -55,6 +55,7 @@ class Attention {
   int64_t heads_elements(int64_t N) const { return N * options_.H * options_.D; }
   int64_t reduction_floats(int64_t N) const;
   int64_t scratch_floats(const ops::Context& context, const PlanShape& shape) const;
+  int64_t gemm_floats(const ops::Context& context, const PlanShape& shape) const;
   std::vector<const Linear*> linears() const { return {&qkv_, &output_}; }
 
  private:

@@ -2,6 +2,7 @@
 // dropout(mlp(norm(x_mid))).
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -58,6 +59,9 @@ class Block {
                 ops::Values dx) const;
 
   int64_t reduction_floats(int64_t N) const;
+  int64_t gemm_floats(const ops::Context& context, const PlanShape& shape) const {
+    return std::max(attention_.gemm_floats(context, shape), mlp_.gemm_floats(context, shape));
+  }
   // In the order of forward().
   std::vector<const Linear*> linears() const;
   int64_t attention_floats(const ops::Context& context, const PlanShape& shape) const {

@@ -1,5 +1,7 @@
 #include "nn/linear.h"
 
+#include <algorithm>
+
 #include "ops/elementwise.h"
 
 namespace cllm::nn {
@@ -77,6 +79,7 @@ void Linear::forward_stored(const Run& run, const Scratch& scratch, int64_t N, o
 
 void Linear::forward(const Run& run, const Scratch& scratch, int64_t N, ops::ConstValues x,
                      ops::Values y, ops::Epilogue epilogue) const {
+  if (run.observer != nullptr) (*run.observer)(parameter_, N, in_, x);
   if (bias_ >= 0) epilogue.bias = run.weights + bias_;
   if (!run.stored.empty()) return forward_stored(run, scratch, N, x, y, epilogue);
   const int64_t width = epilogue.activation == ops::Activation::kSwiglu ? out_ / 2 : out_;
@@ -120,6 +123,25 @@ void Linear::backward(const Run& run, const Scratch& scratch, int64_t N, ops::Co
 
 int64_t Linear::reduction_floats(int64_t N) const {
   return bias_ >= 0 ? ops::column_sum_scratch(N, out_) : 0;
+}
+
+int64_t Linear::gemm_floats(const ops::Context& context, const PlanShape& shape, int64_t N,
+                            ops::Activation forward, ops::Activation backward) const {
+  const ops::Values rows(nullptr, shape.storage);
+  const ops::Compute compute = ops::compute_for(context, shape.storage);
+  const auto floats = [&](const ops::Gemm& call) {
+    return static_cast<int64_t>(ops::gemm_scratch(context, call));
+  };
+  ops::Gemm y{.m = N, .n = out_, .k = in_, .a = rows, .b_transposed = true, .c = rows};
+  y.epilogue.activation = forward;
+  if (!shape.training) return floats(y);
+  const ops::PackedMatrix packed{.k = in_, .n = out_, .compute = compute};
+  y.packed = &packed;
+  const ops::PackedMatrix packed_back{.k = out_, .n = in_, .compute = compute};
+  ops::Gemm dx{.m = N, .n = in_, .k = out_, .a = rows, .packed = &packed_back, .c = rows};
+  dx.epilogue.activation = backward;
+  const ops::Gemm dw{.m = out_, .n = in_, .k = N, .a = rows, .a_transposed = true, .b = rows};
+  return std::max({floats(y), floats(dx), floats(dw)});
 }
 
 }  // namespace cllm::nn

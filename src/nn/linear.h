@@ -38,6 +38,11 @@ class Linear {
                 ops::ConstValues dy, ops::Values dx, ops::Epilogue epilogue = {}) const;
   // Floats of Scratch::reduction that backward() needs.
   int64_t reduction_floats(int64_t N) const;
+  // Floats of Scratch::gemm for N rows or fewer, with these activations in the epilogues of
+  // forward() and of backward().
+  int64_t gemm_floats(const ops::Context& context, const PlanShape& shape, int64_t N,
+                      ops::Activation forward = ops::Activation::kNone,
+                      ops::Activation backward = ops::Activation::kNone) const;
 
  private:
   // forward() of generation: few rows read the stored matrix, more multiply with it as fp32.

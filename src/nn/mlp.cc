@@ -48,9 +48,11 @@ void Mlp::plan_backward(Planner& planner, const std::string& name, const PlanSha
 void Mlp::forward(const Run& run, const Scratch& scratch, const MlpPlan& plan, ops::ConstValues x,
                   const ops::Epilogue& finish, ops::Values y) const {
   const int64_t N = run.rows();
-  const ops::Values hidden = run.values(plan.hidden), activation = run.values(plan.activation);
-  up_.forward(run, scratch, N, x, activation,
-              {.activation = forward_activation(options_.kind), .auxiliary = hidden});
+  const ops::Values activation = run.values(plan.activation);
+  ops::Epilogue finish_up{.activation = forward_activation(options_.kind)};
+  // Half of what an evaluation would write, for nobody.
+  if (run.training) finish_up.auxiliary = run.values(plan.hidden);
+  up_.forward(run, scratch, N, x, activation, finish_up);
   if (y) down_.forward(run, scratch, N, activation, y, finish);
 }
 
@@ -80,6 +82,13 @@ void Mlp::backward(const Run& run, const Scratch& scratch, const MlpPlan& plan, 
 
 int64_t Mlp::reduction_floats(int64_t N) const {
   return std::max(up_.reduction_floats(N), down_.reduction_floats(N));
+}
+
+int64_t Mlp::gemm_floats(const ops::Context& context, const PlanShape& shape) const {
+  const int64_t N = shape.rows();
+  return std::max(up_.gemm_floats(context, shape, N, forward_activation(options_.kind)),
+                  down_.gemm_floats(context, shape, N, ops::Activation::kNone,
+                                    backward_activation(options_.kind)));
 }
 
 }  // namespace cllm::nn

@@ -49,6 +49,7 @@ class Mlp {
     return options_.kind == MlpKind::kSwiglu ? 0 : N * options_.F;
   }
   int64_t reduction_floats(int64_t N) const;
+  int64_t gemm_floats(const ops::Context& context, const PlanShape& shape) const;
   std::vector<const Linear*> linears() const { return {&up_, &down_}; }
 
  private:

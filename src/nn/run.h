@@ -3,7 +3,10 @@
 // Run.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 
@@ -27,6 +30,20 @@ struct KvCache {
   int64_t row_stride = 0;
   int64_t capacity = 0;  // tokens
   int64_t length = 0;    // tokens present before this call
+
+  // The last of them, as many as an n-gram can need; the newest at the end.
+  std::array<int32_t, 3> last = {};
+  std::span<const int32_t> history() const {
+    return std::span(last).last(static_cast<size_t>(std::min<int64_t>(length, std::ssize(last))));
+  }
+  // Counts tokens as seen.
+  void append(std::span<const int32_t> tokens) {
+    for (const int32_t token : tokens.last(std::min(tokens.size(), last.size()))) {
+      std::shift_left(last.begin(), last.end(), 1);
+      last.back() = token;
+    }
+    length += std::ssize(tokens);
+  }
 };
 
 // The weight of a linear layer as its two products read it: packed once per optimizer step.
@@ -34,6 +51,10 @@ struct PackedLinear {
   ops::PackedMatrix forward;   // W^T, [in, out]
   ops::PackedMatrix backward;  // W, [out, in]
 };
+
+// Sees what a linear layer is about to multiply: x [N, in] and the index of its weight parameter.
+using InputObserver =
+    std::function<void(int32_t parameter, int64_t N, int64_t in, ops::ConstValues x)>;
 
 struct Run {
   const ops::Context& context;
@@ -53,6 +74,7 @@ struct Run {
   std::span<KvCache> caches = {};  // generation: of each sequence; T == 1 if there are several
   const float* rotary_cosine = nullptr;  // [positions, D/2]; null without rotary positions
   const float* rotary_sine = nullptr;
+  const InputObserver* observer = nullptr;  // of the forwards of linear layers; null: nobody looks
 
   int64_t rows() const { return B * T; }
   // The slot's buffer; nullptr for a slot that was not planned.
@@ -64,7 +86,7 @@ struct Run {
 
 // Scratch shared by all operations of a plan, alive throughout.
 struct Scratch {
-  Slot gemm;       // ops::gemm_scratch
+  Slot gemm;       // ops::gemm_scratch of every product of the plan
   Slot reduction;  // partial sums of gain, bias and embedding gradients
   Slot attention;  // ops::attention_scratch
   Slot expanded;   // generation with converted weights: a matrix of a block as fp32
@@ -87,6 +109,12 @@ struct PlanShape {
   Recompute recompute = Recompute::kNone;
   ops::WeightType weights = ops::WeightType::kFp32;  // generation: how matrices are stored
   int64_t rows() const { return B * T; }
+  // Of a forward whose blocks may be run again for the backward: then it keeps nothing for it.
+  PlanShape of_first_pass() const {
+    PlanShape shape = *this;
+    shape.training = training && recompute != Recompute::kBlock;
+    return shape;
+  }
   // Declares a buffer of activations; `elements` of the plan's storage.
   Slot declare(Planner& planner, std::string name, int64_t elements) const {
     const int64_t bytes = elements * kernels::storage_bytes(storage);

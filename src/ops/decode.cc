@@ -77,6 +77,13 @@ void decode_swiglu(const Context& context, const DecodeMatrix& matrix, const Gem
   context.kernels.gemm.finish_swiglu(out);
 }
 
+// x [in] = (or += if add) a row of the matrix.
+void read_row(const Context& context, const DecodeMatrix& matrix, int64_t row, bool add, float* x) {
+  CHECK_MSG(row >= 0 && row < matrix.out, "row {} of {}", row, matrix.out);
+  context.kernels.decode.of(matrix.type)
+      .expand(matrix.in, matrix.row(row), scale_of(matrix, row), add, x);
+}
+
 }  // namespace
 
 DecodeMatrix store_matrix(const Context& context, WeightType type, int64_t out, int64_t in,
@@ -135,15 +142,20 @@ void gather(const Context& context, int64_t T, std::span<const int32_t> tokens,
             const DecodeMatrix& table, std::span<const int64_t> first_positions,
             const DecodeMatrix* position_table, float* x) {
   const ProfileScope scope(context.profile, "embedding forward");
-  const auto read = [&](const DecodeMatrix& matrix, int64_t row, bool add) {
-    CHECK_MSG(row >= 0 && row < matrix.out, "row {} of {}", row, matrix.out);
-    context.kernels.decode.of(matrix.type)
-        .expand(matrix.in, matrix.row(row), scale_of(matrix, row), add, x);
-  };
   for (int64_t n = 0; n < std::ssize(tokens); ++n, x += table.in) {
-    read(table, tokens[static_cast<size_t>(n)], false);
+    read_row(context, table, tokens[static_cast<size_t>(n)], false, x);
     if (position_table == nullptr) continue;
-    read(*position_table, first_positions[static_cast<size_t>(n / T)] + n % T, true);
+    read_row(context, *position_table, first_positions[static_cast<size_t>(n / T)] + n % T, true,
+             x);
+  }
+}
+
+void gather_add(const Context& context, std::span<const int32_t> rows, const DecodeMatrix& table,
+                float* x) {
+  const ProfileScope scope(context.profile, "n-gram forward");
+  for (const int32_t row : rows) {
+    read_row(context, table, row, true, x);
+    x += table.in;
   }
 }
 

@@ -48,6 +48,10 @@ void gather(const Context& context, int64_t T, std::span<const int32_t> tokens,
             const DecodeMatrix& table, std::span<const int64_t> first_positions,
             const DecodeMatrix* position_table, float* x);
 
+// x [rows, in] += the given rows of the table.
+void gather_add(const Context& context, std::span<const int32_t> rows, const DecodeMatrix& table,
+                float* x);
+
 // One sequence's keys and values of a layer, [tokens, K, D] each, row_stride apart. The last token
 // is the one that asks.
 struct CachedRows {

@@ -62,8 +62,10 @@ void embedding_forward(const Context& context, int64_t N, int64_t T, int64_t C,
     context.pool.parallel_for(cut.blocks, [&](int64_t block, int) {
       for (int64_t n = cut.begin(block); n < cut.end(block); ++n) {
         CHECK_MSG(tokens[n] >= 0, "tokens[{}]={}", n, tokens[n]);
-        const float* position = position_table == nullptr ? nullptr : position_table + n % T * C;
-        context.kernels.of<S>().rows.embed(C, token_table + tokens[n] * C, position, out + n * C);
+        const float* rows[] = {token_table + tokens[n] * C,
+                               position_table == nullptr ? nullptr : position_table + n % T * C};
+        const int64_t count = position_table == nullptr ? 1 : 2;
+        context.kernels.of<S>().rows.embed(C, count, rows, out + n * C);
       }
     });
   });

@@ -85,6 +85,10 @@ std::string_view product_name(const Gemm& call) {
   return forward ? "product forward" : "product dX";
 }
 
+Compute compute_of(const Context& context, const Gemm& call) {
+  return call.packed != nullptr ? call.packed->compute : compute_for(context, call.a.storage());
+}
+
 }  // namespace
 
 Compute compute_for(const Context& context, Storage storage) {
@@ -117,9 +121,19 @@ PackedMatrix pack(const Context& context, Compute compute, int64_t k, int64_t n,
   return {packed, k, n, compute, b_transposed};
 }
 
+size_t gemm_scratch(const Context& context, const Gemm& call) {
+  const Compute compute = compute_of(context, call);
+  const GemmSpace space(context, compute, call);
+  return static_cast<size_t>(std::max(space.shared + context.pool.size() * space.worker(),
+                                      split_space(context, compute, call)));
+}
+
 size_t gemm_scratch(const Context& context) {
-  const GemmSpace space(context.blocking);
-  return static_cast<size_t>(2 * space.shared + context.pool.size() * space.worker());
+  constexpr int64_t kHuge = int64_t{1} << 30;
+  Gemm call{.m = kHuge, .n = kHuge, .k = kHuge, .a_transposed = true};
+  const size_t together = gemm_scratch(context, call);
+  call.c = {nullptr, Storage::kBf16};  // each task packs for itself
+  return std::max(together, gemm_scratch(context, call));
 }
 
 void gemm(const Context& context, const Gemm& original, float* scratch) {
@@ -137,7 +151,7 @@ void gemm(const Context& context, const Gemm& original, float* scratch) {
   if (call.m <= kFewRows && !packed && call.b_transposed && !call.a_transposed &&
       call.b.storage() == Storage::kFp32 && call.epilogue.activation != Activation::kSwiglu)
     return run_dots(context, call);
-  const Compute compute = packed ? call.packed->compute : compute_for(context, call.a.storage());
+  const Compute compute = compute_of(context, call);
   CHECK_MSG(compute == Compute::kFp32 || call.a.storage() != Storage::kFp16,
             "fp16 times packed bf16");
   GemmProduct(context, compute, call, scratch).run();

@@ -79,8 +79,11 @@ struct Gemm {
   Epilogue epilogue;
 };
 
-// Elements (floats) of scratch that gemm() needs, the same for every call in a context. Fastest on
-// huge pages.
+// Elements (floats) of scratch that gemm() needs for this product, and for one that differs in
+// fewer rows m or columns n, or with A transposed or fp32 in less depth k >= 1. Of the operands
+// their types count, and whether B is packed; the rest may be absent. Fastest on huge pages.
+size_t gemm_scratch(const Context& context, const Gemm& call);
+// The most that it can be in a context.
 size_t gemm_scratch(const Context& context);
 
 // Runs the product. scratch: gemm_scratch() floats, 64-byte aligned, overwritten. No allocation.

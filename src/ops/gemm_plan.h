@@ -24,13 +24,22 @@ inline int64_t elements_per_step(Compute compute) {
   return compute == Compute::kBf16 ? 2 : 1;
 }
 
-// The cut of the depth decides the bits of C, so it is a function of the depth only: a block is
-// summed in order, then added to the blocks before it.
+// Whether A can be read without packing, as far as its depth is whole steps.
+bool is_words(Compute compute, const Gemm& call);
+
+// Up to this many multiply-adds (some microseconds on one core) threads do not pay.
+inline constexpr int64_t kSerialWork = 1 << 18;
+
+// The cut of the depth decides the bits of C, so it is a function of the shape only: a block is
+// summed in order, then added to the blocks before it. It is the same for a packed B.
 struct DepthCut {
-  explicit DepthCut(int64_t steps);
-  int64_t steps;   // of the whole depth
-  int64_t block;   // of a block; the last may be shorter
+  // steps: of the whole depth.
+  DepthCut(const Gemm& call, int64_t steps);
+  int64_t steps;
+  int64_t block;   // steps of a block; the last may be shorter
   int64_t blocks;  // at least 1
+  // dW of a small layer, long and with few tiles of C: its blocks are made for different tasks.
+  bool split;
 };
 
 // The cuts of m and n, and what is packed together. They never touch the bits of C, so they may
@@ -45,12 +54,28 @@ struct GemmCut {
   int64_t rows, columns;                            // of a task; in whole register tiles
 };
 
-// The parts of the scratch, in floats.
+// The parts of the scratch, in floats: at least what the product's cuts need, and never less for
+// more rows, columns or depth, so that what is planned for a product serves a smaller one.
 struct GemmSpace {
-  explicit GemmSpace(const GemmBlocking& blocking);
+  GemmSpace(const Context& context, Compute compute, const Gemm& call);
   int64_t worker() const { return of_a + of_b + of_sums; }
   int64_t of_a, of_b, of_sums;  // of a task: a packed block of A and of B, the sums
-  int64_t shared;               // of a packed chunk of A, and as much of B
+  int64_t shared;               // of a packed chunk of A, and behind it one of B
 };
+
+// The tasks of a split depth: each makes a part of C from one block. They never touch the bits of
+// C. Sizes in floats.
+struct SplitCut {
+  SplitCut(const Context& context, const Gemm& call, const DepthCut& depth);
+  int64_t worker() const { return of_a + of_b; }
+  int64_t rows, columns;  // of a task; in whole register tiles
+  int64_t of_a, of_b;     // a packed block of a task
+  int64_t slot;           // the sums of a block
+  int64_t together;       // blocks between two barriers; all but the first have a slot
+};
+
+// Scratch of a product whose depth is split, or of the largest such that is smaller than this one;
+// 0 if there is none.
+int64_t split_space(const Context& context, Compute compute, const Gemm& call);
 
 }  // namespace cllm::ops

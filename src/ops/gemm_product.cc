@@ -59,24 +59,25 @@ GemmResult gemm_result(const Gemm& call, int64_t row, int64_t column) {
 }
 
 GemmProduct::GemmProduct(const Context& context, Compute compute, const Gemm& call, float* scratch)
-    : pool_(context.pool),
+    : context_(context),
+      pool_(context.pool),
       kernels_(context.kernels.gemm),
       words_(gemm_words(context, compute)),
       call_(call),
       elements_(elements_per_step(compute)),
-      depth_(ceil_div(call.k, elements_)),
+      depth_(call, ceil_div(call.k, elements_)),
       cut_(context, call, depth_),
-      space_(context.blocking),
-      a_is_words_(!call.a_transposed &&
-                  call.a.storage() == (elements_ == 2 ? Storage::kBf16 : Storage::kFp32)),
+      space_(context, compute, call),
+      a_is_words_(is_words(compute, call)),
       result_(gemm_result(call, 0, 0)),
       c_is_large_(call.m * call.n * kernels::storage_bytes(call.c.storage()) > 2 * level2_bytes()),
       shared_a_(scratch),
-      shared_b_(scratch + space_.shared),
-      workers_(scratch + 2 * space_.shared) {}
+      shared_b_(shared_rows(cut_.chunk_blocks)),
+      workers_(scratch + space_.shared) {}
 
 void GemmProduct::run() const {
   if (call_.epilogue.activation == Activation::kSwiglu) return run_swiglu();
+  if (splits()) return run_split({context_, call_, depth_});
   if (!cut_.shared) return run_chunk({0, call_.m, 0, call_.n, 0, depth_.blocks});
   for (int64_t column = 0; column < call_.n; column += cut_.chunk_columns)
     for (int64_t block = 0; block < depth_.blocks; block += cut_.chunk_blocks)
@@ -286,10 +287,13 @@ void GemmProduct::multiply(const Part& part, int64_t block, const Rows& a, const
   tile.a_row = a.row, tile.a_step = a.step;
   tile.b_step = b.step, tile.b_strip = b.strip;
   tile.prefetch = c_is_large_;
+  // A single block needs no sums, and may be of more tiles than there is space for.
+  const int64_t tile_floats =
+      part.blocks > 1 ? kernels_.rows * kernels_.strip * kernels_.strips : 0;
   for (int64_t i = 0; i < part.rows; i += kernels_.rows) {
     tile.rows = std::min(kernels_.rows, part.rows - i);
     tile.a = a.data + i / kernels_.rows * a.tile;
-    for (int64_t j = 0; j < across; ++j, sums += kernels_.rows * kernels_.strip * kernels_.strips) {
+    for (int64_t j = 0; j < across; ++j, sums += tile_floats) {
       const int64_t strip = strips * j / across, end = strips * (j + 1) / across;
       const int64_t column = strip * kernels_.strip;
       tile.columns = std::min(end * kernels_.strip, part.columns) - column;
@@ -314,9 +318,14 @@ GemmResult GemmProduct::result_at(int64_t row, int64_t column) const {
 }
 
 // Where the sums of a tile come from and go to: from an accumulated C or zero, through the sums of
-// the task and, between chunks, C, to the epilogue.
+// the task and, between chunks, C, to the epilogue. Of a split depth: from zero to part.sums.
 void GemmProduct::set_ends(const Part& part, int64_t block, int64_t row, int64_t column,
                            float* sums, GemmTile& tile) const {
+  if (part.sums != nullptr) {
+    tile.result.c = part.sums + row * call_.n + column;
+    tile.result.ldc = call_.n;
+    return;
+  }
   const bool first = block == part.block, last = block == part.block + part.blocks - 1;
   tile.start = sums;
   tile.start_stride = kernels_.strip * kernels_.strips;
@@ -332,66 +341,6 @@ void GemmProduct::set_ends(const Part& part, int64_t block, int64_t row, int64_t
   if (block == 0 && !call_.accumulate) return;
   tile.start = call_.c.as<float>() + row * call_.ldc + column;
   tile.start_stride = call_.ldc;
-}
-
-// One register tile of the gate and the one of the up that belongs to it, as wide as a tile or, if
-// the up does not begin on a strip, a strip narrower.
-void GemmProduct::run_swiglu() const {
-  const int64_t F = call_.n / 2, strip = kernels_.strip;
-  const int64_t columns = (kernels_.strips - (F % strip == 0 ? 0 : 1)) * strip;
-  const int64_t bands = ceil_div(call_.m, cut_.rows);
-  run_gemm_tasks(pool_, call_, bands * ceil_div(F, columns), [&](int64_t task, int worker) {
-    const int64_t row = task % bands * cut_.rows, column = task / bands * columns;
-    run_swiglu_task(row, std::min(cut_.rows, call_.m - row), column, std::min(columns, F - column),
-                    workers_ + worker * space_.worker());
-  });
-}
-
-void GemmProduct::run_swiglu_task(int64_t row, int64_t rows, int64_t column, int64_t columns,
-                                  float* space) const {
-  const int64_t up = call_.n / 2 + column, shift = up % kernels_.strip;
-  const int64_t width = kernels_.strip * kernels_.strips, tile_floats = kernels_.rows * width;
-  const Part chunk{0, call_.m, 0, call_.n, 0, depth_.blocks};
-  float* own_b = space + space_.of_a;
-  for (int64_t block = 0; block < depth_.blocks; ++block) {
-    const Rows a = rows_of(chunk, row, rows, block, space);
-    const Strips b[] = {strips_of(chunk, column, columns, block, own_b),
-                        strips_of(chunk, up - shift, columns + shift, block,
-                                  own_b + width * (kGemmSteps + kGemmPadding))};
-    float* sums = own_b + space_.of_b;
-    for (int64_t i = 0; i < rows; i += kernels_.rows) {
-      GemmTile tile;
-      tile.rows = std::min(kernels_.rows, rows - i);
-      tile.steps = steps(block);
-      tile.a = a.data + i / kernels_.rows * a.tile;
-      tile.a_row = a.row, tile.a_step = a.step;
-      tile.start_stride = width;
-      for (const bool is_up : {false, true}) {
-        tile.columns = columns + (is_up ? shift : 0);
-        tile.b = b[is_up].data, tile.b_step = b[is_up].step, tile.b_strip = b[is_up].strip;
-        tile.start = block > 0 ? sums : nullptr;
-        tile.sums = sums;
-        words_.tile(tile);
-        sums += tile_floats;
-      }
-      if (block == depth_.blocks - 1)
-        finish_swiglu(row + i, column, columns, shift, tile.rows, sums - 2 * tile_floats);
-    }
-  }
-}
-
-void GemmProduct::finish_swiglu(int64_t row, int64_t column, int64_t columns, int64_t shift,
-                                int64_t rows, const float* sums) const {
-  const int64_t F = call_.n / 2, width = kernels_.strip * kernels_.strips;
-  kernels::GemmSwiglu out;
-  out.rows = rows, out.columns = columns;
-  out.gate_sums = sums, out.up_sums = sums + kernels_.rows * width + shift, out.sums_row = width;
-  out.auxiliary_row = 2 * call_.ldc;
-  out.result = result_at(row, column);
-  out.result.auxiliary = (call_.epilogue.auxiliary + (row * out.auxiliary_row + column)).data();
-  out.result.half = F;
-  if (out.result.bias != nullptr) out.up_bias = out.result.bias + F;
-  kernels_.finish_swiglu(out);
 }
 
 }  // namespace cllm::ops

@@ -17,9 +17,6 @@ int64_t gemm_strip_floats(const kernels::GemmKernels& kernels, int64_t steps);
 // Where the tile at (row, column) goes.
 kernels::GemmResult gemm_result(const Gemm& call, int64_t row, int64_t column);
 
-// Up to this many multiply-adds (some microseconds on one core) threads do not pay.
-inline constexpr int64_t kSerialWork = 1 << 18;
-
 template <class Body>
 void run_gemm_tasks(ThreadPool& pool, const Gemm& call, int64_t tasks, const Body& body) {
   if (call.m * call.n * call.k > kSerialWork) return pool.parallel_for(tasks, body);
@@ -29,7 +26,7 @@ void run_gemm_tasks(ThreadPool& pool, const Gemm& call, int64_t tasks, const Bod
 
 class GemmProduct {
  public:
-  // scratch: gemm_scratch() floats.
+  // scratch: as for gemm().
   GemmProduct(const Context& context, Compute compute, const Gemm& call, float* scratch);
   void run() const;
 
@@ -37,6 +34,7 @@ class GemmProduct {
   // A part of C, and blocks of depth.
   struct Part {
     int64_t row, rows, column, columns, block, blocks;
+    float* sums = nullptr;  // [m, n]: where a block of a split depth goes in place of C
   };
   // Packed or not: word (r, p) at byte r * row + p * step; a register tile of rows is `tile` on.
   struct Rows {
@@ -79,6 +77,10 @@ class GemmProduct {
   void run_chunk(const Part& chunk) const;
   void run_task(const Part& chunk, const Part& part, float* space) const;
   void multiply(const Part& part, int64_t block, const Rows& a, const Strips& b, float* sums) const;
+  bool splits() const;
+  void run_split(const SplitCut& cut) const;
+  void run_split_task(const Part& part, float* space_a, float* space_b) const;
+  void add_sums(const float* sums, int64_t slot, int64_t count) const;
   void run_swiglu() const;
   void run_swiglu_task(int64_t row, int64_t rows, int64_t column, int64_t columns,
                        float* space) const;
@@ -88,6 +90,7 @@ class GemmProduct {
   void set_ends(const Part& part, int64_t block, int64_t row, int64_t column, float* sums,
                 kernels::GemmTile& tile) const;
 
+  const Context& context_;
   ThreadPool& pool_;
   const kernels::GemmKernels& kernels_;
   const kernels::GemmWords& words_;
@@ -99,9 +102,9 @@ class GemmProduct {
   const bool a_is_words_;             // without packing
   const kernels::GemmResult result_;  // of the tile at (0, 0)
   const bool c_is_large_;             // for the second level cache
-  float* shared_a_;                   // [block of the chunk][packed rows]
-  float* shared_b_;                   // [block of the chunk][strips]
-  float* workers_;                    // [worker][A of a block | B of a block | sums of a task]
+  float* shared_a_;  // [block of the chunk][packed rows]; of a split depth: the sums
+  float* shared_b_;  // [block of the chunk][strips]
+  float* workers_;   // [worker][A of a block | B of a block | sums of a task]
 };
 
 }  // namespace cllm::ops

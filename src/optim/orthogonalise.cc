@@ -137,8 +137,11 @@ class Iteration {
 }  // namespace
 
 int64_t orthogonalise_scratch(const ops::Context& context, int64_t rows, int64_t columns) {
-  return 4 * square_floats(std::min(rows, columns)) +
-         static_cast<int64_t>(ops::gemm_scratch(context));
+  const int64_t n = std::min(rows, columns), depth = std::max(rows, columns);
+  const ops::Gemm symmetric{.m = std::min(kBandRows, n), .n = n, .k = depth};
+  const ops::Gemm last{.m = rows, .n = columns, .k = n};
+  return 4 * square_floats(n) + static_cast<int64_t>(std::max(ops::gemm_scratch(context, symmetric),
+                                                              ops::gemm_scratch(context, last)));
 }
 
 void orthogonalise(const ops::Context& context, int64_t rows, int64_t columns, const float* x,

@@ -18,14 +18,17 @@ NgramCounts count_ngrams(TokenView text, int64_t vocabulary_size, int order,
   return count_ngrams(tokens_of(text), vocabulary_size, order, progress);
 }
 
-double baseline_loss(const KneserNey& model, const Batch& batch) {
+double baseline_loss(const KneserNey& model, const Batch& batch, std::vector<float>& losses) {
   double loss = 0;
   for (int64_t row = 0; row < batch.B; ++row) {
     const Token* tokens = batch.tokens + row * batch.T;
     const Token* targets = batch.targets + row * batch.T;
-    for (int64_t t = 0; t < batch.T; ++t)
-      if (targets[t] >= 0)
-        loss -= model.log_probability({tokens, static_cast<size_t>(t + 1)}, targets[t]);
+    for (int64_t t = 0; t < batch.T; ++t) {
+      if (targets[t] < 0) continue;
+      const double nats = -model.log_probability({tokens, static_cast<size_t>(t + 1)}, targets[t]);
+      loss += nats;
+      losses.push_back(static_cast<float>(nats));
+    }
   }
   return loss;
 }

@@ -14,9 +14,10 @@ namespace cllm {
 NgramCounts count_ngrams(TokenView text, int64_t vocabulary_size, int order,
                          const LevelProgress& progress = {});
 
-// Nats of the batch's targets that are not -1. The history of a target is what stands before it in
-// its own row, as for a neural model; so the first targets of a row have little.
-double baseline_loss(const KneserNey& model, const Batch& batch);
+// Nats of the batch's targets that are not -1; each is appended to `losses` too. The history of a
+// target is what stands before it in its own row, as for a neural model; so the first targets of a
+// row have little.
+double baseline_loss(const KneserNey& model, const Batch& batch, std::vector<float>& losses);
 
 // The mean loss of a text's tokens from the second on, each with everything before it in the text
 // as its history. token_bytes [V]: bytes of text per token. The view must have 2 tokens.

@@ -4,12 +4,13 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <set>
 
 #include "base/check.h"
 #include "base/error.h"
 #include "formats/safetensors.h"
 #include "formats/safetensors_writer.h"
+#include "train/compress.h"
+#include "train/manifest.h"
 
 namespace cllm {
 namespace {
@@ -88,18 +89,6 @@ std::optional<int64_t> step_of(const fs::path& folder) {
   return step;
 }
 
-void write_manifest(const fs::path& folder) {
-  std::set<std::string> names;
-  for (const auto& entry : fs::directory_iterator(folder))
-    names.insert(entry.path().filename().string());
-  OrderedJson files = OrderedJson::object();
-  for (const std::string& name : names)
-    files[name] = {{"bytes", fs::file_size(folder / name)},
-                   {"xxh64", hash64_hex(file_hash64(folder / name))}};
-  write_file(folder / "manifest.json",
-             OrderedJson{{"version", 1}, {"files", files}}.dump(2) + "\n");
-}
-
 // Steps that have a checkpoint folder, newest first.
 std::vector<int64_t> checkpoint_steps(const RunFolder& run) {
   std::vector<int64_t> steps;
@@ -166,29 +155,10 @@ void save_checkpoint(const RunFolder& run, const CheckpointContents& contents,
 }
 
 void verify_checkpoint(const fs::path& folder) {
-  const fs::path path = folder / "manifest.json";
-  const Json manifest = Json::parse(read_file(path), nullptr, false);
-  const auto damaged = [](const fs::path& file, const std::string& what) {
-    return Error(ErrorKind::kData, file.string(), what, "use another checkpoint of the run");
-  };
-  if (!manifest.is_object() || !manifest.contains("files") || !manifest["files"].is_object())
-    throw damaged(path, "is damaged");
-  for (const auto& [name, entry] : manifest["files"].items()) {
-    const fs::path file = folder / name;
-    std::error_code error;
-    const auto bytes = fs::file_size(file, error);
-    if (error) throw damaged(file, "is missing");
-    if (!entry.is_object()) throw damaged(path, "is damaged");
-    if (entry.value("bytes", Json()) != bytes)
-      throw damaged(file, fmt::format("has {} bytes, expected {}", bytes,
-                                      entry.value("bytes", Json()).dump()));
-    if (entry.value("xxh64", Json()) != hash64_hex(file_hash64(file)))
-      throw damaged(file, "its checksum differs");
-  }
-  for (const char* name : {"config.json", "model.safetensors", "optimizer.safetensors",
-                           "state.json", "tokenizer.json"})
-    if (!manifest["files"].contains(name))
-      throw damaged(path, fmt::format("does not list {}", name));
+  verify_manifest(
+      folder,
+      {"config.json", "model.safetensors", "optimizer.safetensors", "state.json", "tokenizer.json"},
+      "use another checkpoint of the run");
 }
 
 bool had_checkpoint(const RunFolder& run) {
@@ -262,6 +232,7 @@ fs::path resolve_model_folder(const fs::path& argument, Log& log) {
                 "give a run, a checkpoint, or a folder with a GPT-2 or Llama model");
   if (fs::exists(argument / "manifest.json") && fs::exists(argument / "state.json"))
     verify_checkpoint(argument);
+  if (fs::exists(argument / kCompressionFile)) verify_compressed(argument);
   return argument;
 }
 

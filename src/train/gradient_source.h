@@ -52,7 +52,7 @@ class GradientSource {
   // The sum of the losses without dropout; the weights must be held.
   virtual double evaluate(const Batch& batch, const float* weights) = 0;
 
-  // As Session's; overwrites gradients.
+  // As Session's: overwrites gradients, which may be null.
   virtual std::string first_nonfinite(const MicroBatch& micro, const float* weights,
                                       float* gradients) = 0;
 };

@@ -25,6 +25,7 @@ class OperationParallel : public GradientSource {
   void hold_weights(const float* weights) override { session_.hold_weights(weights); }
   void release_weights() override { session_.release_weights(); }
   double evaluate(const Batch& batch, const float* weights) override;
+  std::span<const float> losses() const { return session_.losses(); }  // as Session's
   std::string first_nonfinite(const MicroBatch& micro, const float* weights,
                               float* gradients) override;
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/clock.h"
+#include "train/run.h"
 
 namespace cllm {
 namespace {
@@ -47,10 +48,26 @@ double best_rate(const Transformer& model, const ops::Context& context, const Ru
 
 }  // namespace
 
+Mode affordable_mode(const Transformer& model, const RunSettings& settings,
+                     const ops::Context& context, int64_t available) {
+  if (settings.parallel.mode != Mode::kAuto) return settings.parallel.mode;
+  const auto fits = [&](Mode mode) {
+    RunSettings copy = settings;
+    copy.parallel.mode = mode;
+    return plan_memory(model, copy, context).total() + kOtherMemory <= available;
+  };
+  if (!fits(Mode::kBatch)) return Mode::kOperation;
+  return fits(Mode::kOperation) ? Mode::kAuto : Mode::kBatch;
+}
+
 ParallelChoice choose_parallel(const Transformer& model, const ops::Context& context,
-                               const RunSettings& settings, TokenView tokens,
+                               const RunSettings& settings, TokenView tokens, int64_t available,
                                const std::function<void()>& poll) {
+  RunSettings open = settings;
+  open.parallel.mode = Mode::kAuto;
   ParallelChoice choice;
+  choice.mode = affordable_mode(model, open, context, available);
+  if (choice.mode != Mode::kAuto) return choice;
   const double start = steady_seconds();
   for (int turn = 0; turn < kTurns && steady_seconds() - start < kLongTurn; ++turn) {
     const auto rate = [&](Mode mode) {
@@ -59,7 +76,7 @@ ParallelChoice choose_parallel(const Transformer& model, const ops::Context& con
     choice.batch_rate = std::max(choice.batch_rate, rate(Mode::kBatch));
     choice.operation_rate = std::max(choice.operation_rate, rate(Mode::kOperation));
   }
-  if (choice.batch_rate > choice.operation_rate) choice.mode = Mode::kBatch;
+  choice.mode = choice.batch_rate > choice.operation_rate ? Mode::kBatch : Mode::kOperation;
   return choice;
 }
 

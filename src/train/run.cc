@@ -9,8 +9,10 @@
 #include "base/memory.h"
 #include "base/settings_text.h"
 #include "base/units.h"
+#include "crystal/ngram_moduli.h"
 #include "runlog/run_lock.h"
 #include "train/corpus.h"
+#include "train/initial_model.h"
 #include "train/interrupted.h"
 #include "train/parallel_choice.h"
 #include "train/run_loop.h"
@@ -54,6 +56,7 @@ void complete_settings(RunSettings& settings, const Corpus& corpus, Log& log) {
     throw Error(ErrorKind::kUsage, "model.vocabulary_size",
                 fmt::format("{} is below the tokenizer's {}", vocabulary, V), "leave it at 0");
   if (vocabulary == 0) vocabulary = V;
+  choose_ngram_moduli(settings.model);
   require_tokens(settings.data, corpus);
   const int64_t wanted = settings.model.context_length;
   const int64_t usable = usable_context(corpus.train, wanted);
@@ -68,16 +71,20 @@ void complete_settings(RunSettings& settings, const Corpus& corpus, Log& log) {
 void resolve_parallel(RunSettings& settings, const Transformer& model, const Engine& engine,
                       const Corpus& corpus, Log& log, const std::function<bool()>& interrupted) {
   if (settings.parallel.mode != ParallelSettings::Mode::kAuto) return;
-  require_memory(plan_memory(model, settings, engine.context()));
+  const int64_t available = available_memory();
   log.info("parallel.mode = auto: measuring both ways of sharing a step");
   const ParallelChoice choice =
-      choose_parallel(model, engine.context(), settings, corpus.train, [&] {
+      choose_parallel(model, engine.context(), settings, corpus.train, available, [&] {
         if (interrupted()) throw Interrupted("stopped before the first step");
       });
+  const bool batch = choice.mode == ParallelSettings::Mode::kBatch;
   settings.parallel.mode = choice.mode;
-  log.info(fmt::format("parallel.mode = {}: {:.0f} tokens/s by batch, {:.0f} by operation",
-                       choice.mode == ParallelSettings::Mode::kBatch ? "batch" : "operation",
-                       choice.batch_rate, choice.operation_rate));
+  const std::string reason = choice.operation_rate > 0
+                                 ? fmt::format("{:.0f} tokens/s by batch, {:.0f} by operation",
+                                               choice.batch_rate, choice.operation_rate)
+                                 : fmt::format("the other way does not fit into {}",
+                                               format_bytes(static_cast<double>(available)));
+  log.info(fmt::format("parallel.mode = {}: {}", batch ? "batch" : "operation", reason));
 }
 
 // What a precision costs here if this CPU does not multiply in it.
@@ -215,6 +222,7 @@ RunResult start_run(RunSettings settings, const fs::path& path, bool overwrite,
                     const RunControls& controls) {
   settings.validate();
   RunFolder::require_free(path, overwrite);
+  take_initial_model(settings, log);
   make_token_paths_absolute(settings.data);
   const RunFolder folder = RunFolder::at(path);
   const RunLock lock(folder.path());

@@ -15,8 +15,9 @@
 namespace cllm {
 
 // Memory beside the plan, bytes: program, tokenizer, metrics, the mapped tokens in use. Measured;
-// pages of mapped files, which the system takes back when it needs them, make up most of it.
-inline constexpr int64_t kOtherMemory = int64_t{8} << 20;
+// pages of the program's and its libraries' files, which the system takes back when it needs them,
+// make up 11 MiB of it.
+inline constexpr int64_t kOtherMemory = int64_t{14} << 20;
 
 // Error (kMemory) if the plan and kOtherMemory do not fit into the available memory.
 void require_memory(const MemoryPlan& memory);

@@ -14,9 +14,6 @@ constexpr EnumName<OptimizerSettings::Kind> kOptimizerNames[] = {
     {OptimizerSettings::Kind::kAdamw, "adamw"},
     {OptimizerSettings::Kind::kSgd, "sgd"},
     {OptimizerSettings::Kind::kMuon, "muon"}};
-constexpr EnumName<nn::Recompute> kRecomputeNames[] = {{nn::Recompute::kNone, "none"},
-                                                       {nn::Recompute::kCheap, "cheap"},
-                                                       {nn::Recompute::kBlock, "block"}};
 constexpr EnumName<PrecisionSettings::Mode> kPrecisionNames[] = {
     {PrecisionSettings::Mode::kFp32, "fp32"},
     {PrecisionSettings::Mode::kBf16, "bf16"},
@@ -85,6 +82,9 @@ void TrainSettings::list(FieldList& fields) {
               .minimum = 0,
               .maximum = 1024});
   fields.add("log_every", log_every, {.help = "steps between two log lines", .minimum = 1});
+  fields.add("init", init,
+             {.help = "a run, checkpoint or model folder, compressed or not, whose weights, shape "
+                      "and tokenizer the run begins with; empty: fresh weights"});
 }
 
 void OptimizerSettings::list(FieldList& fields) {

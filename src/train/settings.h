@@ -30,6 +30,10 @@ struct DataSettings {
   void list(FieldList& fields);
 };
 
+inline constexpr EnumName<nn::Recompute> kRecomputeNames[] = {{nn::Recompute::kNone, "none"},
+                                                              {nn::Recompute::kCheap, "cheap"},
+                                                              {nn::Recompute::kBlock, "block"}};
+
 struct TrainSettings {
   int64_t steps = 1000;
   int64_t batch_size = 32;
@@ -40,6 +44,7 @@ struct TrainSettings {
   int64_t seed = 1337;
   int64_t threads = 0;
   int64_t log_every = 10;
+  std::string init;  // a model to begin with (train/initial_model.h); "": fresh weights
   void list(FieldList& fields);
 };
 

@@ -8,6 +8,7 @@
 #include "model/generator.h"
 #include "optim/ema.h"
 #include "optim/optimizer.h"
+#include "train/initial_model.h"
 
 namespace cllm {
 namespace {
@@ -74,6 +75,7 @@ Trainer::Trainer(const Transformer& model, const ops::Context& context, const Ru
 
 void Trainer::initialise() {
   model_.initialise(context_.pool, static_cast<uint64_t>(settings_.train.seed), weights_.data());
+  if (!settings_.train.init.empty()) load_initial_weights(settings_, model_, weights_.data());
   std::copy_n(weights_.data(), average_.floats(), average_.data());
 }
 
@@ -162,6 +164,8 @@ StepResult Trainer::step() {
 }
 
 // Goes back to the state before the step and replays its batches until one shows the bad tensor.
+// Where updates are part of the backward pass, it is the loss that is bad: the gradients, for which
+// there is no memory, need not be looked at.
 void Trainer::diverge(const StepResult& result) {
   const int64_t batches = settings_.train.gradient_accumulation_steps;
   const int64_t before = state_.micro_steps - batches;
@@ -170,8 +174,7 @@ void Trainer::diverge(const StepResult& result) {
     loader_.restore(state_.loader);
   };
   rewind();
-  Arena whole(window_ ? weights_.floats() : 0, "the gradients");
-  float* gradients = window_ ? whole.data() : gradients_.data();
+  float* gradients = window_ ? nullptr : gradients_.data();
   std::string bad;
   for (int64_t micro = 0; bad.empty() && micro < batches; ++micro)
     bad = source_->first_nonfinite(next_batch(), weights_.data(), gradients);

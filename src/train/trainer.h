@@ -47,15 +47,16 @@ class Trainer {
   Trainer(const Transformer& model, const ops::Context& context, const RunSettings& settings,
           TokenView tokens);
 
-  // Fresh weights from the seed.
+  // Fresh weights from the seed, or those of train.init.
   void initialise();
 
   // One optimizer step over batch_size * gradient_accumulation_steps sequences. Error (kDiverged),
   // before the update, naming the first bad tensor and without a hint, if the loss or the gradient
   // is not finite. In fp16 a gradient that is not finite skips the step instead, unless its loss
   // scale cannot be the reason.
-  // If updates are part of the backward pass, the blocks behind a gradient that is not finite have
-  // been updated by then.
+  // If updates are part of the backward pass, a loss that is not finite stops the step before all
+  // of them, but a gradient that is not finite when the blocks behind it have been updated: the
+  // weights and moments are then those of no step, and training can only go on from a checkpoint.
   StepResult step();
 
   TrainingState& state() { return state_; }

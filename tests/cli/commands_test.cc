@@ -202,6 +202,68 @@ TEST_F(Plan, CountsTheMemoryOfSamples) {
   EXPECT_EQ(memory["total"], less["total"].get<int64_t>() + memory["sampling"].get<int64_t>());
 }
 
+TEST_F(Plan, TellsTheMemoryOfEachRecomputeLevel) {
+  const std::vector<std::string> command = {"plan", "--preset", "demo", "--no-timing"};
+  const auto at_level = [&](const char* level) {
+    std::vector<std::string> words = command;
+    words.insert(words.end(), {"--set", std::string("train.recompute=") + level, "--json"});
+    return parse_json(run_program(words));
+  };
+  const json levels = at_level("cheap")["recompute"];
+  ASSERT_EQ(levels.size(), 3u);
+  for (const json& level : levels) {
+    const auto name = level["level"].get<std::string>();
+    EXPECT_EQ(level["chosen"], name == "cheap");
+    EXPECT_EQ(level["fits"], true);
+    const json memory = at_level(name.c_str())["memory"];
+    EXPECT_EQ(level["total"], memory["total"]) << name;
+    EXPECT_EQ(level["activations"], memory["activations"]) << name;
+  }
+  EXPECT_GT(levels[0]["total"], levels[1]["total"]);
+  EXPECT_GT(levels[1]["total"], levels[2]["total"]);
+  const std::string text = run_program(command).out;
+  const size_t none = text.find("\n  none "), cheap = text.find("\n  cheap ");
+  ASSERT_TRUE(none < cheap && cheap < text.size()) << text;
+  EXPECT_TRUE(contains(text.substr(none, cheap - none), "chosen")) << text;
+  EXPECT_FALSE(contains(text.substr(cheap), "chosen")) << text;
+}
+
+// So many shards that their gradients fit nowhere, and no work that would not.
+TEST_F(Plan, AutoComesToWhatFits) {
+  const std::vector<std::string> command = {"plan",
+                                            "--preset",
+                                            "nano",
+                                            "--no-timing",
+                                            "--batch-size",
+                                            "1024",
+                                            "--json",
+                                            "--set",
+                                            "parallel.shards=1024",
+                                            "--set",
+                                            "sample.every=0",
+                                            "--set",
+                                            "model.context_length=4",
+                                            "--set",
+                                            "model.vocabulary_size=300"};
+  const auto plan = [&](const std::string& mode, int64_t layers) {
+    std::vector<std::string> words = command;
+    words.insert(words.end(), {"--set", "parallel.mode=" + mode, "--set",
+                               "model.layers=" + std::to_string(layers)});
+    return run_program(words);
+  };
+  const json one = parse_json(plan("operation", 1));
+  const auto available = one["memory"]["available"].get<double>();
+  const auto arena = parse_json(plan("operation", 2))["memory"]["weights"].get<double>() -
+                     one["memory"]["weights"].get<double>();
+  const auto layers = static_cast<int64_t>(available / 1024 / arena) + 2;
+  const ProgramResult batch = plan("batch", layers), open = plan("auto", layers);
+  EXPECT_EQ(batch.code, 5) << batch.err;
+  EXPECT_EQ(open.code, 0) << open.err;
+  EXPECT_TRUE(contains(open.err, "parallel.mode = auto will be operation")) << open.err;
+  EXPECT_EQ(json::parse(open.out)["memory"]["total"],
+            parse_json(plan("operation", layers))["memory"]["total"]);
+}
+
 TEST_F(Plan, RefusesSettingsThatTrainWouldRefuse) {
   expect_error(run_program({"plan", "--preset", "demo", "--no-timing", "--set",
                             "schedule.min_learning_rate=1"}),

@@ -44,6 +44,15 @@ TEST_F(EvalBaseline, IsMeasuredOnTheWindowsOfTheModel) {
     EXPECT_NEAR(text["nats_per_byte"].get<double>() * text["bytes"].get<double>(),
                 text["loss"].get<double>() * text["tokens"].get<double>(), 1e-6);
   }
+  const json together = row(both["baseline"], "the model and modified Kneser-Ney", "window");
+  EXPECT_EQ(together["tokens"], plain["tokens"]);
+  // 12 steps have nothing to add: a weight near 0, which costs next to nothing.
+  EXPECT_LT(together["loss"].get<double>(),
+            row(both["baseline"], "modified Kneser-Ney", "window")["loss"].get<double>() + 1e-5);
+  for (const json& weight : both["baseline"]["mixture_weights"]) {
+    EXPECT_GE(weight, 0);
+    EXPECT_LE(weight, 1);
+  }
   // A part of the windows is the same part for both.
   const json part = parse_json(run_program(
       {"eval", run, "--baseline", "kn", "--windows", "3", "--batch-size", "1", "--json"}));

@@ -6,9 +6,9 @@
 namespace cllm::cli {
 namespace {
 
-const std::vector<std::string> kCommands = {"train",  "resume",    "generate", "eval",      "plan",
-                                            "report", "tokenizer", "data",     "gradcheck", "bench",
-                                            "primes", "lattice",   "info",     "version",   "help"};
+const std::vector<std::string> kCommands = {
+    "train",     "resume", "generate", "eval",    "plan", "report",  "tokenizer", "data",
+    "gradcheck", "bench",  "primes",   "lattice", "info", "version", "help",      "compress"};
 
 TEST(Help, ProgramAloneListsAllCommands) {
   const ProgramResult result = run_program({});

@@ -25,15 +25,21 @@ class Determinism : public TinyRun {
 // In a precision (precision.mode) and a way of sharing a step (parallel.mode).
 struct Way {
   std::string precision, parallel;
-  Words settings() const { return {"precision.mode=" + precision, "parallel.mode=" + parallel}; }
+  std::string ngram_order = "0";
+  Words settings() const {
+    return {"precision.mode=" + precision, "parallel.mode=" + parallel,
+            "model.ngram_order=" + ngram_order, "model.ngram_rows=64", "model.ngram_dropout=0.3"};
+  }
 };
 class DeterminismIn : public Determinism, public testing::WithParamInterface<Way> {};
 INSTANTIATE_TEST_SUITE_P(Ways, DeterminismIn,
                          testing::Values(Way{"fp32", "operation"}, Way{"bf16", "operation"},
                                          Way{"fp16", "operation"}, Way{"fp32", "batch"},
-                                         Way{"bf16", "batch"}, Way{"fp16", "batch"}),
+                                         Way{"bf16", "batch"}, Way{"fp16", "batch"},
+                                         Way{"bf16", "operation", "4"}, Way{"fp32", "batch", "4"}),
                          [](const auto& test) {
-                           return test.param.precision + "_" + test.param.parallel;
+                           return test.param.precision + "_" + test.param.parallel +
+                                  (test.param.ngram_order == "0" ? "" : "_ngrams");
                          });
 
 TEST_P(DeterminismIn, OneToFourThreadsWriteTheSameCheckpoint) {

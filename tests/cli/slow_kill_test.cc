@@ -25,24 +25,32 @@ class Kill : public TinyRun {
   }
 };
 
-// In a precision (precision.mode) and a way of sharing a step (parallel.mode). The loss scale of
-// fp16 doubles after 2000 steps, which is too much for this run.
+// In a precision (precision.mode) and a way of sharing a step (parallel.mode), perhaps with a
+// technique of src/crystal. The loss scale of fp16 doubles after 2000 steps, which is too much for
+// this run.
 struct Way {
   std::string precision, parallel;
+  std::string technique = {};  // its name in the test's
+  Words settings = {};
 };
+const Words kNgrams = {"model.ngram_order=4", "model.ngram_rows=64", "model.ngram_dropout=0.3"};
+
 class KillIn : public Kill, public testing::WithParamInterface<Way> {
  protected:
   Words run_of_this_way(const std::string& out) {
     return long_run(out) +
-           set({"precision.mode=" + GetParam().precision, "parallel.mode=" + GetParam().parallel});
+           set({"precision.mode=" + GetParam().precision, "parallel.mode=" + GetParam().parallel}) +
+           set(GetParam().settings);
   }
 };
 INSTANTIATE_TEST_SUITE_P(Ways, KillIn,
                          testing::Values(Way{"fp32", "operation"}, Way{"bf16", "operation"},
                                          Way{"fp16", "operation"}, Way{"fp32", "batch"},
-                                         Way{"bf16", "batch"}, Way{"fp16", "batch"}),
+                                         Way{"bf16", "batch"}, Way{"fp16", "batch"},
+                                         Way{"bf16", "operation", "_ngrams", kNgrams}),
                          [](const auto& test) {
-                           return test.param.precision + "_" + test.param.parallel;
+                           return test.param.precision + "_" + test.param.parallel +
+                                  test.param.technique;
                          });
 
 TEST_P(KillIn, TwelveKillsEndInTheSameRun) {

@@ -29,14 +29,13 @@ std::string name_of(const testing::TestParamInfo<Shape>& info) {
 // Batches as large as a slow machine can bear.
 INSTANTIATE_TEST_SUITE_P(Presets, PlanMemory,
                          testing::Values(Shape{"nano", "12", "fp32"}, Shape{"nano", "12", "bf16"},
-                                         Shape{"nano", "64", "fp16"}, Shape{"baby", "8", "fp32"},
+                                         Shape{"nano", "64", "fp16"}, Shape{"demo", "8", "fp32"},
+                                         Shape{"demo", "8", "bf16"}, Shape{"baby", "8", "fp32"},
                                          Shape{"baby", "8", "bf16"}),
                          name_of);
 
-// What small models leave untouched of the scratch of products, which is the same for all sizes: in
-// training and for samples, 8 MiB for operands that are packed together, and up to 1 MiB for each
-// of the 4 threads, of which one that is not scheduled in time gets no work.
-constexpr double kUntouched = (2 * (8 + 4)) << 20;
+// How many pages of a library's file are resident is the system's business.
+constexpr double kMapped = 2 << 20;
 
 // Two steps with everything that takes memory: an evaluation, samples, a checkpoint.
 TEST_P(PlanMemory, IsWhatARunTakes) {
@@ -57,8 +56,8 @@ TEST_P(PlanMemory, IsWhatARunTakes) {
         cllm(Words{"train", "--out", std::string("run-") + level} + words);
     ASSERT_EQ(trained.code, 0) << trained.err;
     const auto peak = static_cast<double>(trained.peak_bytes);
-    EXPECT_LE(peak, 1.05 * plan) << level << ": " << memory.dump();
-    EXPECT_GE(peak, 0.95 * plan - kUntouched) << level << ": " << memory.dump();
+    EXPECT_LE(peak, 1.05 * plan + kMapped) << level << ": " << memory.dump();
+    EXPECT_GE(peak, 0.95 * plan - kMapped) << level << ": " << memory.dump();
     RecordProperty(std::string("peak_over_plan_") + level, std::to_string(peak / plan));
   }
 }

@@ -61,16 +61,21 @@ TYPED_TEST(Rows, EmbedAddsThePositionOrCopies) {
   for_each_length([](const kernels::Table& table, int64_t n, size_t offset) {
     const auto size = static_cast<size_t>(n);
     const auto token = random_vector(size, 1), position = random_vector(size, 2);
-    std::vector<float> sum(size), copy(size);
+    std::vector<float> sum(size), copy(size), three(size);
     for (size_t i = 0; i < size; ++i) {
-      sum[i] = static_cast<float>(nearest<S>(static_cast<double>(token[i] + position[i])));
+      const float two = token[i] + position[i];
+      sum[i] = static_cast<float>(nearest<S>(static_cast<double>(two)));
+      three[i] = static_cast<float>(nearest<S>(static_cast<double>(two + token[i])));
       copy[i] = static_cast<float>(nearest<S>(static_cast<double>(token[i])));
     }
     StorageSpan<S> out(copy, offset);
-    table.of<S>().rows.embed(n, token.data(), position.data(), out.data());
-    EXPECT_TRUE(same_bits(out.values(), sum));
-    table.of<S>().rows.embed(n, token.data(), nullptr, out.data());
+    const float* rows[] = {token.data(), position.data(), token.data()};
+    table.of<S>().rows.embed(n, 1, rows, out.data());
     EXPECT_TRUE(same_bits(out.values(), copy));
+    table.of<S>().rows.embed(n, 2, rows, out.data());
+    EXPECT_TRUE(same_bits(out.values(), sum));
+    table.of<S>().rows.embed(n, 3, rows, out.data());
+    EXPECT_TRUE(same_bits(out.values(), three));
     EXPECT_TRUE(out.intact());
   });
 }

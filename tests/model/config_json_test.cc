@@ -105,6 +105,14 @@ TEST(ConfigJson, RefusesWhatItDoesNotCompute) {
   refused(llama, "rope_parameters", 3);
 }
 
+TEST(ConfigJson, AFileFromBeforeTheNgramsHasNone) {
+  json file = stored(small_own());
+  for (const char* key :
+       {"ngram_order", "ngram_rows", "ngram_modulus_a", "ngram_modulus_b", "ngram_dropout"})
+    EXPECT_EQ(file.erase(key), 1u) << key;
+  EXPECT_EQ(config_from_json(file, "config.json").ngram_order, 0);
+}
+
 // Every key of every family replaced by hostile values: an Error that names the file, or a model
 // that is small enough to be made, never a crash.
 TEST(ConfigJson, HostileValuesAreErrors) {

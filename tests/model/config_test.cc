@@ -71,6 +71,27 @@ TEST(ModelConfig, NamesWhatDoesNotFit) {
   EXPECT_THAT(refusal(config), HasSubstr("model.vocabulary_size: the vocabulary is empty"));
 }
 
+TEST(ModelConfig, RefusesTablesOfNgramsThatWouldForgetTokens) {
+  ModelConfig config = small_own();
+  EXPECT_EQ(refusal(config), "");
+  config.ngram_modulus_b = 0;
+  EXPECT_THAT(refusal(config), HasSubstr("model.ngram_modulus_b: 0 is not coprime"));
+  config.ngram_modulus_b = 129;  // divides V + 1 = 258
+  EXPECT_THAT(refusal(config), HasSubstr("model.ngram_modulus_b: 129 is not coprime with the "
+                                         "vocabulary + 1 = 258"));
+  config.ngram_modulus_b = 226;
+  EXPECT_THAT(refusal(config), HasSubstr("226 is not coprime"));
+  config.ngram_modulus_b = 5 * 113;
+  EXPECT_THAT(refusal(config), HasSubstr("113 and 565 have a common factor"));
+  config.ngram_modulus_b = 125;
+  EXPECT_EQ(refusal(config), "") << "coprime is enough";
+  config.ngram_order = 1;
+  EXPECT_THAT(refusal(config), HasSubstr("model.ngram_order: an n-gram of one token"));
+  config.ngram_order = 0;
+  config.ngram_modulus_b = 0;
+  EXPECT_EQ(refusal(config), "") << "without memory its tables do not matter";
+}
+
 TEST(ModelConfig, DerivesWhatIsZero) {
   ModelConfig config = small_gpt2();
   EXPECT_EQ(config.kv_head_count(), 3);
@@ -100,7 +121,9 @@ TEST(Transformer, InitialisesFromConfigurationAndSeedAlone) {
       const double deviation = std::sqrt(sum / static_cast<double>(parameter.count));
       const bool branch =
           parameter.name.ends_with("output.weight") || parameter.name.ends_with("down.weight");
-      const bool zero = config.zero_init_projections && (branch || parameter.name == "head.weight");
+      const bool zero =
+          (config.zero_init_projections && (branch || parameter.name == "head.weight")) ||
+          parameter.name.starts_with("embedding.ngram.");
       if (!parameter.is_matrix()) {
         EXPECT_EQ(deviation, parameter.name.ends_with("gain") ? 1 : 0) << parameter.name;
       } else if (zero) {
@@ -110,6 +133,23 @@ TEST(Transformer, InitialisesFromConfigurationAndSeedAlone) {
             << parameter.name;
       }
     }
+  }
+}
+
+// All else begins as in the model without memory, and the memory adds nothing yet.
+TEST(Transformer, AMemoryOfNgramsChangesNoOtherParameterAtTheStart) {
+  ModelConfig plain = small_own();
+  plain.ngram_order = 0;
+  const Transformer with(small_own()), without(plain);
+  ThreadPool pool(2);
+  Arena a(with.parameters().arena_floats(), "a"), b(without.parameters().arena_floats(), "b");
+  with.initialise(pool, 7, a.data());
+  without.initialise(pool, 7, b.data());
+  for (const Parameter& parameter : with.parameters().all()) {
+    const Parameter* const other = without.parameters().find(parameter.name);
+    for (int64_t i = 0; i < parameter.count; ++i)
+      ASSERT_EQ(a.data()[parameter.offset + i], other ? b.data()[other->offset + i] : 0)
+          << parameter.name;
   }
 }
 

@@ -50,6 +50,7 @@ TEST(DecoderGradient, EveryElement) {
   all.logit_softcap = 2;
   all.tied_head = false;
   all.dropout = 0.2;
+  remember_ngrams(all);
   for (const ModelConfig& config : {tiny(), llama, all}) {
     SCOPED_TRACE(describe(config));
     const Problem problem(config);

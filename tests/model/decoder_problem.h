@@ -31,6 +31,14 @@ inline ModelConfig tiny() {
   return config;
 }
 
+// 12 = V + 1 is 5 modulo 7 and 12 modulo 13.
+inline void remember_ngrams(ModelConfig& config) {
+  config.ngram_order = 3;
+  config.ngram_modulus_a = 13;
+  config.ngram_modulus_b = 7;
+  config.ngram_dropout = 0.3;
+}
+
 // Bit by bit the options of a configuration.
 inline ModelConfig combination(int bits) {
   const auto take = [&](int choices) {
@@ -49,15 +57,17 @@ inline ModelConfig combination(int bits) {
   config.tied_head = take(2) == 1;
   config.dropout = take(2) * 0.25;
   config.head_size = take(2) * 6;
+  if (take(2) == 1) remember_ngrams(config);
   return config;
 }
-inline constexpr int kCombinations = 3 << 9;
+inline constexpr int kCombinations = 3 << 10;
 
 inline std::string describe(const ModelConfig& c) {
-  return fmt::format("mlp {} norm {} position {} bias {} K {} qk_norm {} cap {} tied {} p {} D {}",
-                     static_cast<int>(c.mlp), static_cast<int>(c.norm),
-                     static_cast<int>(c.position), c.bias, c.kv_head_count(), c.qk_norm,
-                     c.logit_softcap, c.tied_head, c.dropout, c.head_width());
+  return fmt::format(
+      "mlp {} norm {} position {} bias {} K {} qk_norm {} cap {} tied {} p {} D {} n {}",
+      static_cast<int>(c.mlp), static_cast<int>(c.norm), static_cast<int>(c.position), c.bias,
+      c.kv_head_count(), c.qk_norm, c.logit_softcap, c.tied_head, c.dropout, c.head_width(),
+      c.ngram_order);
 }
 
 // A model with random numbers everywhere (gains and biases too) and a batch with one ignored
@@ -71,6 +81,7 @@ struct Problem {
         call{.B = kB,
              .T = kT,
              .dropout = static_cast<double>(static_cast<float>(config.dropout)),
+             .dropout_on = true,
              .seed = kDropout.seed,
              .micro_step = static_cast<uint32_t>(kDropout.micro_step)} {
     targets[3] = -1;

@@ -46,6 +46,11 @@ inline ModelConfig small_own() {
   config.init_deviation = 0.03;
   config.rotary_base = 5000;
   config.dropout = 0.125;
+  config.ngram_order = 4;
+  config.ngram_rows = 128;
+  config.ngram_modulus_a = 113;
+  config.ngram_modulus_b = 109;
+  config.ngram_dropout = 0.25;
   return config;
 }
 

@@ -20,13 +20,27 @@ double distance(const std::vector<float>& a, const std::vector<float>& b) {
   return testing::norm_of(difference.data(), count) / testing::norm_of(b.data(), count);
 }
 
-// About thirty roundings of half a unit (bf16: 2^-9, fp16: 2^-12) lie one after the other between a
-// token and its gradient in these two layers; norms over 8 numbers amplify some of them. 36 half
-// units are the worst of these models, in both formats alike; each kernel by itself is held to one
-// rounding in tests/kernels.
-double bound(Storage storage) {
-  return 50 * (storage == Storage::kBf16 ? 0x1p-9 : 0x1p-12);
+double half_unit(Storage storage) {
+  return storage == Storage::kBf16 ? 0x1p-9 : 0x1p-12;
 }
+
+// How much a relative error of the parameters grows on its way to the gradients: 4 to 6 in most of
+// these models, but norms over 8 numbers can make 50 of it.
+double amplification(const Problem& problem, const testing::Result& exact,
+                     const ops::Context& context) {
+  constexpr float kError = 0x1p-14f;
+  Problem moved = problem;
+  const auto noise = testing::random_vector(moved.weights.size(), 9);
+  for (size_t i = 0; i < noise.size(); ++i)
+    moved.weights[i] *= 1 + kError * noise[i];
+  return distance(testing::run(moved, context).gradients, exact.gradients) / double{kError};
+}
+
+// About thirty roundings of half a unit lie one after the other between a token and its gradient in
+// these two layers. Their sum is 8.6 times the effect of one such error of every parameter in the
+// worst of these models (half of them: below 1), in both formats alike; each kernel by itself is
+// held to one rounding in tests/kernels.
+constexpr double kRoundings = 15;
 
 TEST(SessionStorage, SixteenBitGradientsAreThoseOfFp32UpToTheirRounding) {
   ThreadPool pool(2);
@@ -35,13 +49,15 @@ TEST(SessionStorage, SixteenBitGradientsAreThoseOfFp32UpToTheirRounding) {
     SCOPED_TRACE(testing::describe(config));
     const Problem problem(config);
     testing::for_each_table([&](const kernels::Table& table) {
-      const testing::Result exact = testing::run(problem, {pool, table});
+      const ops::Context context{pool, table};
+      const testing::Result exact = testing::run(problem, context);
+      const double grown = kRoundings * amplification(problem, exact, context);
       for (const Storage storage : {Storage::kBf16, Storage::kFp16}) {
         SCOPED_TRACE(storage == Storage::kBf16 ? "bf16" : "fp16");
-        const testing::Result result = testing::run(problem, {pool, table}, storage);
-        EXPECT_LE(std::abs(result.loss / exact.loss - 1), bound(storage));
+        const testing::Result result = testing::run(problem, context, storage);
+        EXPECT_LE(std::abs(result.loss / exact.loss - 1), 50 * half_unit(storage));
         const double d = distance(result.gradients, exact.gradients);
-        EXPECT_TRUE(d <= bound(storage)) << d;
+        EXPECT_TRUE(d <= grown * half_unit(storage)) << d << " of " << grown * half_unit(storage);
         EXPECT_GT(d, 0) << "nothing was rounded";
       }
     });
@@ -68,7 +84,7 @@ TEST(SessionStorage, RecomputingBlocksGivesTheSameBits) {
         if (storage == Storage::kFp32)
           EXPECT_TRUE(testing::same_bits(cheap.gradients, kept.gradients));
         else
-          EXPECT_LE(distance(cheap.gradients, kept.gradients), bound(storage));
+          EXPECT_LE(distance(cheap.gradients, kept.gradients), 50 * half_unit(storage));
       }
     });
   }

@@ -1,6 +1,9 @@
 #include "model/session.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <cmath>
 
 #include "kernels/table.h"
 
@@ -79,6 +82,56 @@ TEST(Session, ASmallerBatchThanPlannedGivesTheSameBits) {
   EXPECT_EQ(run(41, 24, 41), run(40, 24, 41));  // 1025 rows planned, 984 run
   EXPECT_EQ(run(41, 1, 64), run(3, 1, 64));
   EXPECT_EQ(run(41, 3, 1), run(1, 3, 1));
+}
+
+// The pass that is run again for the backward keeps nothing for it the first time.
+TEST(Session, ABlockThatIsRunAgainKeepsItsHiddenLayerOnce) {
+  ModelConfig config = tiny();
+  config.layers = 3;
+  Rig rig(config);
+  for (const auto level : {nn::Recompute::kNone, nn::Recompute::kCheap, nn::Recompute::kBlock}) {
+    const Planner plan = Session::plan_only(
+        rig.model, rig.context, {.B = 2, .T = 8, .S = 8, .training = true, .recompute = level});
+    for (const char* kept : {".mlp.hidden", ".attention.log_sum_exp"})
+      EXPECT_EQ(std::ranges::count_if(
+                    plan.entries(), [&](const auto& entry) { return entry.name.ends_with(kept); }),
+                3)
+          << kept;
+  }
+}
+
+// What a stream promises about a loss that is not finite: no range was finished, and the window is
+// zero as before. The gradients that would be needed to look further are not asked for.
+TEST(Session, ALossThatIsNotFiniteLeavesAStreamAsItWas) {
+  for (const bool tied : {true, false}) {
+    ModelConfig config = tiny();
+    config.tied_head = tied;
+    Rig rig(config);
+    Session session(rig.model, rig.context, {.B = 1, .T = 8, .S = 8, .training = true});
+    const GradientWindow window(rig.model);
+    std::vector<float> memory(static_cast<size_t>(window.floats()));
+    int finished = 0;
+    const GradientStream stream{window, memory.data(), [&](ParameterRange) { ++finished; }};
+    const std::vector<int32_t> tokens(8, 3);
+    const Batch batch{tokens.data(), tokens.data(), 1, 8};
+    const auto run = [&] {
+      return session.forward_backward(batch, rig.weights.data(), 1.0f, {}, stream);
+    };
+    const auto bad = [&] {
+      return session.first_nonfinite(batch, rig.weights.data(), {}, nullptr);
+    };
+    EXPECT_TRUE(std::isfinite(run()));
+    EXPECT_EQ(finished, 3);
+    EXPECT_EQ(bad(), "");
+    float& weight = rig.weights.data()[rig.model.parameters().find("final_norm.gain")->offset];
+    for (const float wrong : {NAN, INFINITY}) {
+      weight = wrong;
+      EXPECT_FALSE(std::isfinite(run()));
+      EXPECT_EQ(finished, 3);
+      EXPECT_THAT(memory, testing::Each(0.0f));
+      EXPECT_EQ(bad(), "parameter final_norm.gain");
+    }
+  }
 }
 
 }  // namespace

@@ -68,5 +68,29 @@ TEST(Mlp, InferenceKeepsLessAndGivesTheSame) {
   }
 }
 
+// A plan for training that evaluates writes only what somebody reads.
+TEST(Mlp, EvaluationDoesNotKeepTheHiddenLayer) {
+  ThreadPool pool(1);
+  const ops::Context context{pool, kernels::chosen_table()};
+  for (const MlpOptions& options : every_option()) {
+    LayerRig rig(context, 2, 6);
+    const Mlp mlp(rig.table(), "m", options);
+    const MlpPlan plan = mlp.plan(rig.planner(), "m", rig.shape());
+    rig.place(0);
+    nn::Run run = rig.run();
+    const auto count = static_cast<size_t>(rig.rows() * kC);
+    const std::vector<float> x = random_vector(count, 1);
+    std::vector<float> kept(count), evaluated(count);
+    mlp.forward(run, rig.scratch(), plan, x.data(), {}, kept.data());
+    float& hidden = *run.at(plan.hidden);
+    EXPECT_NE(hidden, 0);
+    hidden = 0;
+    run.training = false;
+    mlp.forward(run, rig.scratch(), plan, x.data(), {}, evaluated.data());
+    EXPECT_EQ(hidden, 0);
+    EXPECT_TRUE(same_bits(evaluated, kept));
+  }
+}
+
 }  // namespace
 }  // namespace cllm::nn

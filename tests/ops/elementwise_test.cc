@@ -122,6 +122,21 @@ TEST(Dropout, KeepsItsShareAndDiffersByKey) {
   EXPECT_NE(base, mask(0.5f, {1, 2, 4}));
 }
 
+// A long run of many shards gets there; it must neither stop nor see its first masks again.
+TEST(Dropout, GoesOnBeyondTheStepsOfTheGenerator) {
+  ThreadPool pool(1);
+  const Context context = {pool, kernels::chosen_table()};
+  const auto mask = [&](uint64_t step) {
+    std::vector<float> out(1000, 1.0f);
+    dropout(context, 1000, 0.5f, {7, step, 3}, out.data(), out.data());
+    return out;
+  };
+  const uint64_t beyond = uint64_t{1} << 32;
+  EXPECT_EQ(mask(beyond + 5), mask(beyond + 5));
+  for (const uint64_t step : {uint64_t{5}, 2 * beyond + 5, beyond + 4, beyond << 31 | 5})
+    EXPECT_NE(mask(beyond + 5), mask(step)) << step;
+}
+
 TEST(DropoutDeathTest, RejectsAProbabilityOfOne) {
   ThreadPool pool(1);
   const Context context = {pool, kernels::chosen_table()};

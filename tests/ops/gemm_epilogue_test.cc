@@ -6,6 +6,7 @@
 
 #include "ops/elementwise.h"
 #include "ops/gemm.h"
+#include "ops/gemm_problem.h"
 #include "testing_bounds.h"
 #include "testing_storage.h"
 #include "testing_tables.h"
@@ -30,7 +31,7 @@ class Product {
  public:
   Product(const ops::Context& context, int64_t m, int64_t n, int64_t k, bool packed)
       : context_(context),
-        scratch_(ops::gemm_scratch(context) + kAlignment),
+        scratch_(context),
         x_(testing::stored<S>(testing::random_vector(static_cast<size_t>(m * k), 1))),
         w_(testing::random_vector(static_cast<size_t>(n * k), 2, 0.3)),
         bias_(testing::random_vector(static_cast<size_t>(n), 3)),
@@ -45,7 +46,7 @@ class Product {
     call_.packed = &matrix_;
   }
   Gemm call() const { return call_; }
-  void run(const Gemm& call) { ops::gemm(context_, call, aligned(scratch_)); }
+  void run(const Gemm& call) { scratch_.run(context_, call); }
   const std::vector<float>& bias() const { return bias_; }
   const std::vector<S>& residual() const { return residual_; }
 
@@ -61,7 +62,8 @@ class Product {
 
  private:
   ops::Context context_;
-  std::vector<float> scratch_, space_;
+  testing::Scratch scratch_;
+  std::vector<float> space_;
   std::vector<S> x_;
   std::vector<float> w_, bias_;
   std::vector<S> residual_;

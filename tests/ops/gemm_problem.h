@@ -107,9 +107,25 @@ class Aligned {
   std::vector<float> space_;
 };
 
-struct Scratch : Aligned {
+// For any product, each of which gets as much as it asks for: what lies behind must stay.
+class Scratch : public Aligned {
+ public:
   explicit Scratch(const ops::Context& context)
-      : Aligned(static_cast<int64_t>(ops::gemm_scratch(context))) {}
+      : Aligned(static_cast<int64_t>(ops::gemm_scratch(context)) + kGuard),
+        most_(ops::gemm_scratch(context)) {}
+
+  void run(const ops::Context& context, const Gemm& call) {
+    const size_t floats = ops::gemm_scratch(context, call);
+    ASSERT_LE(floats, most_);
+    float* const end = data() + floats;
+    std::fill_n(end, kGuard, kSentinel);
+    ops::gemm(context, call, data());
+    ASSERT_EQ(std::count(end, end + kGuard, kSentinel), kGuard) << "written behind the scratch";
+  }
+
+ private:
+  static constexpr int64_t kGuard = 256;
+  size_t most_;
 };
 
 // A product with its operands, before and after. A, C, auxiliary and residual are of `storage`, but
@@ -145,13 +161,13 @@ class Problem {
     if (!flags_.packed && call.m <= kernels::GemmKernels::kDotRows && call.b_transposed &&
         !call.a_transposed && !flags_.b_stored)
       compute_ = Compute::kFp32;
-    if (!flags_.packed) return ops::gemm(context, call, scratch.data());
+    if (!flags_.packed) return scratch.run(context, call);
     Aligned space(ops::packed_floats(context, compute_, call.k, call.n));
     const ops::PackedMatrix packed = ops::pack(context, compute_, call.k, call.n, b_.floats(),
                                                call.ldb, call.b_transposed, space.data());
     call.packed = &packed;
     call.b = nullptr;
-    ops::gemm(context, call, scratch.data());
+    scratch.run(context, call);
   }
 
   // Every element within its bound, every gap untouched.

@@ -14,6 +14,7 @@
 #include "reference/cross_entropy.h"
 #include "reference/elementwise.h"
 #include "reference/embedding.h"
+#include "reference/ngram.h"
 #include "reference/norm.h"
 #include "reference/rotary.h"
 
@@ -37,13 +38,14 @@ struct Weights {
 // The shape of a call and the dropout of its micro-step.
 struct Call {
   int64_t B = 1, T = 1;
-  double dropout = 0;  // 0 in inference
+  double dropout = 0;       // 0 in inference
+  bool dropout_on = false;  // training: that of the n-grams too
   uint64_t seed = 0;
   uint32_t micro_step = 0;
   std::vector<double> frequencies = {};  // rotary; [D/2]
 };
 
-inline constexpr uint32_t kEmbeddingSite = 0xffffff;
+inline constexpr uint32_t kEmbeddingSite = 0xffffff, kNgramSite = 0xfffffe;
 
 template <class T>
 std::vector<T> plus(std::vector<T> a, const std::vector<T>& b) {
@@ -189,6 +191,22 @@ inline std::vector<double> rotary_frequencies(const ModelConfig& config) {
   return frequencies;
 }
 
+// What the memory of n-grams adds, [N, C].
+template <class T>
+std::vector<T> ngrams(const ModelConfig& config, const Weights<T>& weights, Call call,
+                      const std::vector<int32_t>& tokens) {
+  std::vector<T> sum(tokens.size() * static_cast<size_t>(config.width));
+  for (int64_t order = 2; order <= config.ngram_order; ++order)
+    for (const char* which : {".A", ".B"})
+      add_ngrams(static_cast<size_t>(call.T), static_cast<size_t>(config.width),
+                 static_cast<uint64_t>(config.vocabulary_size), static_cast<size_t>(order), tokens,
+                 weights.get("embedding.ngram." + std::to_string(order) + which), sum);
+  // A call without dropout (inference) has none here either.
+  call.dropout =
+      call.dropout_on ? static_cast<double>(static_cast<float>(config.ngram_dropout)) : 0;
+  return dropped(call, kNgramSite, std::move(sum));
+}
+
 // Logits [B T, V] before the softcap.
 template <class T>
 std::vector<T> decoder_logits(const Transformer& model, const std::vector<T>& arena, Call call,
@@ -199,6 +217,7 @@ std::vector<T> decoder_logits(const Transformer& model, const std::vector<T>& ar
   const auto table = weights.get("embedding.token");
   auto x = embedding(static_cast<size_t>(call.T), static_cast<size_t>(config.width), tokens, table,
                      weights.get("embedding.position"));
+  x = plus(std::move(x), ngrams(config, weights, call, tokens));
   x = dropped(call, kEmbeddingSite, std::move(x));
   for (size_t layer = 0; layer < model.blocks().size(); ++layer)
     x = block(weights, "blocks." + std::to_string(layer), model.blocks()[layer].options(),

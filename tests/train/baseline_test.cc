@@ -35,12 +35,17 @@ TEST_F(Baseline, AWindowKnowsNothingOfTheOneBefore) {
   const EvalWindows windows(dataset_.view(300, 100), 4, 16);
   ASSERT_EQ(windows.windows(), 6);
   const std::vector<int32_t> bytes(5, 2);
-  const Evaluation result =
-      evaluate(windows, 0, bytes, [&](const Batch& batch) { return baseline_loss(model_, batch); });
+  std::vector<float> losses;
+  const Evaluation result = evaluate(
+      windows, 0, bytes, [&](const Batch& batch) { return baseline_loss(model_, batch, losses); });
   double sum = 0;
+  std::vector<float> expected;
   for (int64_t window = 0; window < 6; ++window)
-    for (int64_t t = 1; t <= 16; ++t)
+    for (int64_t t = 1; t <= 16; ++t) {
       sum += token_loss(300 + 16 * window, 300 + 16 * window + t);
+      expected.push_back(static_cast<float>(token_loss(300 + 16 * window, 300 + 16 * window + t)));
+    }
+  EXPECT_EQ(losses, expected);
   EXPECT_EQ(result.tokens, 96);
   EXPECT_EQ(result.bytes, 192);
   EXPECT_NEAR(result.loss, sum / 96, 1e-12);

@@ -23,13 +23,44 @@ TEST(ParallelChoice, TakesTheFasterOfWhatItMeasured) {
   const ops::Context context{pool, kernels::chosen_table()};
   int polls = 0;
   const ParallelChoice choice =
-      choose_parallel(model, context, settings, data.all(), [&] { ++polls; });
+      choose_parallel(model, context, settings, data.all(), INT64_MAX, [&] { ++polls; });
   EXPECT_GE(polls, 4) << "two turns of each";
   EXPECT_GT(choice.batch_rate, 0);
   EXPECT_GT(choice.operation_rate, 0);
   EXPECT_EQ(choice.mode, choice.batch_rate > choice.operation_rate
                              ? ParallelSettings::Mode::kBatch
                              : ParallelSettings::Mode::kOperation);
+}
+
+// Shards have gradients of their own, so they are the first that does not fit.
+TEST(ParallelChoice, MemoryMayLeaveOneWay) {
+  using Mode = ParallelSettings::Mode;
+  RunSettings settings = gpt2_settings();
+  const Transformer model(settings.model);
+  const TokenDataset data = TokenDataset::from_tokens(testing::random_tokens(700, 257, 8), 257);
+  ThreadPool pool(2);
+  const ops::Context context{pool, kernels::chosen_table()};
+  const auto needs = [&](Mode mode) {
+    settings.parallel.mode = mode;
+    return plan_memory(model, settings, context).total() + kOtherMemory;
+  };
+  const int64_t batch = needs(Mode::kBatch), operation = needs(Mode::kOperation);
+  ASSERT_GT(batch, operation);
+  const auto affordable = [&](int64_t available) {
+    return affordable_mode(model, settings, context, available);
+  };
+  EXPECT_EQ(affordable(1), Mode::kOperation) << "the user's";
+  settings = undecided(settings);
+  EXPECT_EQ(affordable(batch), Mode::kAuto);
+  EXPECT_EQ(affordable(batch - 1), Mode::kOperation);
+  EXPECT_EQ(affordable(operation - 1), Mode::kOperation) << "the smaller one is to be refused";
+
+  int polls = 0;
+  const ParallelChoice choice =
+      choose_parallel(model, context, settings, data.all(), batch - 1, [&] { ++polls; });
+  EXPECT_EQ(choice.mode, Mode::kOperation);
+  EXPECT_EQ(choice.operation_rate, 0);
+  EXPECT_EQ(polls, 0);
 }
 
 using ParallelRun = RunTest;

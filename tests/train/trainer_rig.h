@@ -55,6 +55,10 @@ inline RunSettings muon_settings() {
   settings.optimizer.muon_cautious_decay = true;
   settings.optimizer.muon_momentum_warmup = 4;
   settings.train.ema_decay = 0.9;
+  settings.model.ngram_order = 3;
+  settings.model.ngram_modulus_a = 61;
+  settings.model.ngram_modulus_b = 59;
+  settings.model.ngram_dropout = 0.2;
   settings.precision.mode = PrecisionSettings::Mode::kFp16;
   return settings;
 }

@@ -1,0 +1,86 @@
+#include "crystal/compress_matrix.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/check.h"
+#include "crystal/cholesky.h"
+#include "crystal/coded_matrix.h"
+#include "crystal/hadamard.h"
+#include "crystal/quantise_step.h"
+#include "crystal/rans.h"
+
+namespace cllm {
+namespace {
+
+// Weights that the search for the step looks at, unless it takes fewer rows than kFewestRows.
+constexpr size_t kSampleWeights = 1 << 16;
+constexpr size_t kFewestRows = 64;
+// How far from the wanted entropy the whole matrix may end, and how often the step is mended.
+constexpr double kPrecision = 0.01;
+constexpr int kMostMends = 2;
+// Of the mean of H's diagonal, added to it, and up to how much if that is not enough: H is a
+// sample, and of low rank where there are few different inputs (behind the embedding of a small
+// vocabulary), with rounding errors below zero there.
+constexpr double kLeastDamping = 1e-5, kMostDamping = 1e-1;
+
+// hessian + damping, positive definite to working precision if that can be had.
+std::vector<double> damped(std::span<const double> hessian, size_t n, ThreadPool& pool) {
+  double trace = 0;
+  for (size_t i = 0; i < n; ++i)
+    trace += hessian[i * n + i];
+  for (double damping = kLeastDamping;; damping *= 10) {
+    std::vector<double> result(hessian.begin(), hessian.end());
+    for (size_t i = 0; i < n; ++i)
+      result[i * n + i] += damping * trace / static_cast<double>(n);
+    std::vector<double> factor = result;
+    if (cholesky(factor, n, pool) || damping >= kMostDamping) return result;
+  }
+}
+
+std::vector<double> rotated_hessian(const CompressProblem& problem, const RandomRotation& rotation,
+                                    ThreadPool& pool) {
+  const size_t n = problem.columns;
+  if (problem.hessian.empty()) {
+    std::vector<double> identity(n * n);
+    for (size_t i = 0; i < n; ++i)
+      identity[i * n + i] = 1;
+    return identity;
+  }
+  std::vector<double> hessian = damped(problem.hessian, n, pool);
+  rotation.apply_both_sides(hessian, pool);
+  return hessian;
+}
+
+}  // namespace
+
+std::vector<uint8_t> compress_matrix(const CompressProblem& problem, double bits,
+                                     const QuantiseOptions& options, uint64_t seed,
+                                     ThreadPool& pool) {
+  CHECK_EQ(problem.weights.size(), problem.rows * problem.columns);
+  const RandomRotation rotation(problem.columns, seed);
+  std::vector<float> weights(problem.weights.begin(), problem.weights.end());
+  rotation.apply(weights, pool);
+  const std::vector<double> hessian = rotated_hessian(problem, rotation, pool);
+  const QuantiseProblem rotated{
+      .weights = weights, .rows = problem.rows, .columns = problem.columns, .hessian = hessian};
+  QuantiseOptions used = options;
+  if (problem.hessian.empty()) used.method = QuantiseMethod::kRtn;
+  const size_t sample = std::max(kFewestRows, kSampleWeights / problem.columns);
+  double step = step_for_entropy(rotated, bits, used, pool, sample);
+  Quantised result = quantise(rotated, {&step, 1}, used, pool);
+  for (int mend = 0; mend < kMostMends; ++mend) {
+    const double excess = empirical_entropy(result.integers) - bits;
+    // A sample of all rows was as near as it gets.
+    if (std::abs(excess) <= kPrecision || sample >= problem.rows) break;
+    step *= std::exp2(excess);
+    result = quantise(rotated, {&step, 1}, used, pool);
+  }
+  return encode_matrix({.rows = problem.rows,
+                        .columns = problem.columns,
+                        .rotation_seed = seed,
+                        .integers = std::move(result.integers),
+                        .scales = std::move(result.scales)});
+}
+
+}  // namespace cllm

@@ -1,0 +1,29 @@
+// One weight matrix to a record of coded_matrix.h at a wanted rate: rotate the inputs, find the
+// step, quantise, code.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "crystal/quantise.h"
+#include "threads/pool.h"
+
+namespace cllm {
+
+struct CompressProblem {
+  std::span<const float> weights;  // [rows, columns]
+  size_t rows = 0, columns = 0;    // >= 1
+  // [columns, columns], symmetric; empty: errors of all weights count alike. All methods round
+  // then, since Z^n has no better basis than its own.
+  std::span<const double> hessian;
+};
+
+// bits > 0: entropy per weight of the integers. It is met within 0.01 bits or less by matrices that
+// are not tiny; the record also holds the table and the step. seed: of the rotation. The same bytes
+// for any number of threads. Errors as quantise.
+std::vector<uint8_t> compress_matrix(const CompressProblem& problem, double bits,
+                                     const QuantiseOptions& options, uint64_t seed,
+                                     ThreadPool& pool);
+
+}  // namespace cllm

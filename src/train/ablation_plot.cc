@@ -1,0 +1,121 @@
+// The pictures of an ablation: the held-out loss of each arm, mean over the seeds with its 95 %
+// interval.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "runlog/svg.h"
+#include "train/ablation_report.h"
+
+namespace cllm {
+namespace {
+
+constexpr double kWidth = 960, kHeight = 520;
+// Okabe and Ito's set, told apart under every colour vision deficiency; arms beyond them repeat.
+constexpr const char* kColours[] = {"#0072b2", "#d55e00", "#009e73",
+                                    "#cc79a7", "#56b4e9", "#e69f00"};
+
+struct Place {
+  double x = 0, mean = 0, low = 0, high = 0;
+};
+using Curve = std::vector<Place>;
+
+double x_of(const ArmRun& run, const EvalRecord& record, PlotAxis axis) {
+  if (axis == PlotAxis::kStep) return static_cast<double>(record.step);
+  if (axis == PlotAxis::kParameters) return static_cast<double>(run.parameters);
+  const auto step =
+      std::ranges::find(run.metrics.steps, record.step, [](const StepRecord& s) { return s.step; });
+  if (step == run.metrics.steps.end()) return 0;
+  return axis == PlotAxis::kSeconds ? step->seconds
+                                    : run.flops_per_token * static_cast<double>(step->tokens);
+}
+
+// Mean and interval at evaluation i of every seed; non-finite losses leave the place out.
+Place place_at(const std::vector<ArmRun>& runs, size_t i, PlotAxis axis) {
+  std::vector<double> losses, xs;
+  for (const ArmRun& run : runs) {
+    losses.push_back(run.metrics.evaluations[i].loss);
+    xs.push_back(x_of(run, run.metrics.evaluations[i], axis));
+  }
+  const MeanInterval loss = mean_interval(losses);
+  const double half = std::isfinite(loss.half_width) ? loss.half_width : 0;
+  return {mean_interval(xs).mean, loss.mean, loss.mean - half, loss.mean + half};
+}
+
+Curve curve_of(const std::vector<ArmRun>& runs, PlotAxis axis) {
+  size_t count = std::numeric_limits<size_t>::max();
+  for (const ArmRun& run : runs)
+    count = std::min(count, run.metrics.evaluations.size());
+  Curve curve;
+  for (size_t i = axis == PlotAxis::kParameters ? count - 1 : 0; i < count; ++i) {
+    const Place place = place_at(runs, i, axis);
+    if (std::isfinite(place.mean)) curve.push_back(place);
+  }
+  return curve;
+}
+
+const char* label_of(PlotAxis axis) {
+  switch (axis) {
+    case PlotAxis::kStep:
+      return "step";
+    case PlotAxis::kFlops:
+      return "FLOPs";
+    case PlotAxis::kSeconds:
+      return "seconds of training";
+    case PlotAxis::kParameters:
+      break;
+  }
+  return "parameters";
+}
+
+Panel panel_for(const std::vector<Curve>& curves) {
+  double left = std::numeric_limits<double>::infinity(), right = -left, low = left, high = right;
+  for (const Curve& curve : curves)
+    for (const Place& place : curve) {
+      left = std::min(left, place.x), right = std::max(right, place.x);
+      low = std::min(low, place.low), high = std::max(high, place.high);
+    }
+  if (left > right) left = 0, right = 1, low = 0, high = 1;
+  return {
+      72, kWidth - 32, 96, kHeight - 56, position_axis(left, right, 8), value_axis(low, high, 6)};
+}
+
+void draw(Svg& svg, const Panel& panel, const Curve& curve, const char* colour) {
+  Series line;
+  for (const Place& place : curve) {
+    line.push_back({place.x, place.mean});
+    if (place.high > place.low)
+      svg.line(panel.px(place.x), panel.py(place.low), panel.px(place.x), panel.py(place.high),
+               colour, 1.2);
+  }
+  svg.curve(panel, line, colour, 2);
+  for (const Place& place : curve)
+    svg.circle(panel.px(place.x), panel.py(place.mean), 3.5, colour, colours::kBackground, 1.2);
+}
+
+}  // namespace
+
+std::string ablation_plot(const AblationResult& result, PlotAxis axis) {
+  std::vector<Curve> curves;
+  for (const auto& runs : result.runs)
+    curves.push_back(curve_of(runs, axis));
+  const Panel panel = panel_for(curves);
+  Svg svg(kWidth, kHeight, result.ablation.name);
+  svg.text(72, 36, fmt::format("{}, {} seeds", result.ablation.name, result.runs.front().size()),
+           {.size = 20, .colour = colours::kInk, .weight = "600"});
+  svg.frame(panel, "Held-out loss (nats per token), 95 % intervals", label_of(axis));
+  double x = 72;
+  for (size_t arm = 0; arm < curves.size(); ++arm) {
+    const char* const colour = kColours[arm % std::size(kColours)];
+    draw(svg, panel, curves[arm], colour);
+    const std::string& name = result.ablation.arms[arm].name;
+    svg.circle(x + 5, 58, 4.5, colour, colours::kBackground, 1);
+    svg.text(x + 16, 62, name, {});
+    x += 40 + 8.2 * static_cast<double>(name.size());
+  }
+  return std::move(svg).finish();
+}
+
+}  // namespace cllm

@@ -1,0 +1,251 @@
+#include "train/compress.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "base/error.h"
+#include "crystal/coded_matrix.h"
+#include "crystal/compress_matrix.h"
+#include "crystal/input_moments.h"
+#include "model/session.h"
+#include "model/stored_names.h"
+#include "runlog/run_lock.h"
+#include "train/evaluation.h"
+#include "train/manifest.h"
+
+namespace cllm {
+namespace {
+
+constexpr EnumName<QuantiseMethod> kMethodNames[] = {{QuantiseMethod::kRtn, "rtn"},
+                                                     {QuantiseMethod::kGptq, "gptq"},
+                                                     {QuantiseMethod::kLllBabai, "lll-babai"},
+                                                     {QuantiseMethod::kLllKbest, "lll-kbest"}};
+constexpr const char* kJobFile = "job.json";
+
+std::vector<StoredPiece> matrices_of(const Transformer& model) {
+  std::vector<StoredPiece> pieces = stored_pieces(model);
+  std::erase_if(pieces, [&](const StoredPiece& piece) {
+    return model.parameters().at(piece.parameter).shape.size() != 2;
+  });
+  return pieces;
+}
+
+std::span<const float> values_of(const CompressInputs& inputs, const StoredPiece& piece) {
+  return {inputs.weights + inputs.model.parameters().at(piece.parameter).offset +
+              piece.first_row * piece.columns,
+          static_cast<size_t>(piece.rows * piece.columns)};
+}
+
+uint64_t hash_of_tokens(TokenView text) {
+  std::vector<Token> tokens(static_cast<size_t>(text.size()));
+  text.copy(0, text.size(), tokens.data());
+  return hash64(tokens.data(), tokens.size() * sizeof(Token));
+}
+
+// What decides the result, as it is told to people and compared when the work goes on.
+nlohmann::ordered_json job_json(const CompressInputs& inputs, const CompressSettings& settings) {
+  const auto floats = static_cast<size_t>(inputs.model.parameters().arena_floats());
+  return {{"version", 1},
+          {"bits", settings.bits},
+          {"method", quantise_method_name(settings.method)},
+          {"block", settings.block},
+          {"width", settings.width},
+          {"seed", settings.seed},
+          {"calibration_tokens", settings.calibration_tokens},
+          {"calibration", hash64_hex(hash_of_tokens(inputs.calibration))},
+          {"weights", hash64_hex(hash64(inputs.weights, floats * sizeof(float)))},
+          {"tokenizer", hash64_hex(inputs.tokenizer.hash())}};
+}
+
+// The unfinished folder, held by this process.
+class Workshop {
+ public:
+  // job: as it was begun, or is begun now.
+  Workshop(const fs::path& folder, const std::string& job) : folder_(folder), lock_(folder) {
+    const fs::path path = folder / kJobFile;
+    if (!fs::exists(path))
+      write_file(path, job);
+    else if (read_file(path) != job)
+      throw Error(ErrorKind::kUsage, folder.string(),
+                  "holds unfinished work on another model, text or setting",
+                  "repeat the command it was begun with, remove it, or choose another --out");
+  }
+
+  // The record of an earlier call if there is a whole one.
+  std::optional<std::vector<uint8_t>> find(size_t index, const StoredPiece& piece) const {
+    const fs::path path = record(index);
+    if (!fs::exists(path)) return std::nullopt;
+    const std::string text = read_file(path);
+    std::vector<uint8_t> bytes(text.begin(), text.end());
+    try {
+      decode_matrix(bytes, static_cast<size_t>(piece.rows), static_cast<size_t>(piece.columns),
+                    path.string());
+    } catch (const Error&) {
+      return std::nullopt;  // made again
+    }
+    return bytes;
+  }
+
+  void keep(size_t index, const std::vector<uint8_t>& bytes) const {
+    write_file(record(index), {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  }
+
+  const fs::path& path() const { return folder_; }
+
+ private:
+  fs::path record(size_t index) const { return folder_ / fmt::format("matrix-{:05}", index); }
+
+  fs::path folder_;
+  RunLock lock_;
+};
+
+// The moments of every linear layer's inputs over windows that are spread over the text.
+InputMoments calibrate(const CompressInputs& inputs, const CompressSettings& settings,
+                       const Engine& engine, const CompressControls& controls,
+                       CompressReport& report) {
+  const int64_t T = std::min(inputs.model.config().context_length,
+                             std::max<int64_t>(inputs.calibration.size() - 1, 1));
+  // One window at a time: every row is text.
+  const EvalWindows windows(inputs.calibration, 1, T);
+  Session session(inputs.model, engine.context(), {.B = 1, .T = T, .S = T, .training = false});
+  InputMoments moments(inputs.model, engine.context());
+  const nn::InputObserver observer = [&](int32_t parameter, int64_t N, int64_t in, auto x) {
+    moments.add(parameter, N, in, x);
+  };
+  const std::vector<int32_t> no_bytes(static_cast<size_t>(inputs.model.config().vocabulary_size));
+  const Evaluation result = evaluate(
+      windows, (settings.calibration_tokens + T - 1) / T, no_bytes,
+      [&](const Batch& batch) { return session.evaluate(batch, inputs.weights, &observer); },
+      [&](int64_t done, int64_t of) {
+        controls.progress({"calibrating", "", done, of});
+      });
+  report.calibration_loss = result.loss;
+  report.calibration_tokens = result.tokens;
+  return moments;
+}
+
+std::vector<uint8_t> compress_piece(const CompressInputs& inputs, const StoredPiece& piece,
+                                    size_t index, const CompressSettings& settings,
+                                    const InputMoments& moments, ThreadPool& pool) {
+  const std::vector<double> hessian = moments.hessian(piece.parameter);
+  const CompressProblem problem{.weights = values_of(inputs, piece),
+                                .rows = static_cast<size_t>(piece.rows),
+                                .columns = static_cast<size_t>(piece.columns),
+                                .hessian = hessian};
+  const QuantiseOptions options{.method = settings.method,
+                                .augment = true,
+                                .block = static_cast<size_t>(settings.block),
+                                .width = static_cast<size_t>(settings.width)};
+  try {
+    return compress_matrix(problem, settings.bits, options,
+                           static_cast<uint64_t>(settings.seed) + index, pool);
+  } catch (const Error& error) {
+    throw Error(error.kind(), piece.name, error.what(), "compress a sound model");
+  }
+}
+
+// Every record, made now or before; counted in the report.
+MatrixRecords make_records(const CompressInputs& inputs, const CompressSettings& settings,
+                           const Workshop& workshop, const Engine& engine,
+                           const CompressControls& controls, CompressReport& report) {
+  const std::vector<StoredPiece> pieces = matrices_of(inputs.model);
+  int64_t all = 0;
+  for (const StoredPiece& piece : pieces)
+    all += piece.rows * piece.columns;
+  const InputMoments moments = calibrate(inputs, settings, engine, controls, report);
+  MatrixRecords records;
+  for (size_t i = 0; i < pieces.size(); ++i) {
+    const StoredPiece& piece = pieces[i];
+    controls.progress({"compressing", piece.name, report.weights, all});
+    std::optional<std::vector<uint8_t>> record = workshop.find(i, piece);
+    const bool kept = record.has_value();
+    if (!kept) {
+      record = compress_piece(inputs, piece, i, settings, moments, engine.context().pool);
+      workshop.keep(i, *record);
+    }
+    report.pieces.push_back({.name = piece.name,
+                             .rows = piece.rows,
+                             .columns = piece.columns,
+                             .bytes = std::ssize(*record)});
+    report.weights += piece.rows * piece.columns;
+    report.coded_bytes += std::ssize(*record);
+    controls.finished(report.pieces.back(), kept);
+    records[piece.name] = std::move(*record);
+  }
+  return records;
+}
+
+nlohmann::ordered_json summary_json(nlohmann::ordered_json job, const CompressReport& report) {
+  job["coded_weights"] = report.weights;
+  job["coded_bytes"] = report.coded_bytes;
+  return job;
+}
+
+}  // namespace
+
+void CompressSettings::list(FieldList& fields) {
+  fields.add("bits", bits,
+             {.help = "bits per weight of the coded matrices", .minimum = 0.5, .maximum = 12});
+  fields.add("method", method, kMethodNames,
+             {.help = "how weights become integers: rtn rounds each, gptq feeds errors on, "
+                      "lll-babai and lll-kbest search a reduced lattice"});
+  fields.add("calibration_tokens", calibration_tokens,
+             {.help = "about so many tokens of the calibration text, spread over it",
+              .unit = "tokens",
+              .minimum = 1});
+  fields.add("block", block,
+             {.help = "columns per lattice; the cost of the reduction grows with its third power",
+              .minimum = 1,
+              .maximum = 256});
+  fields.add("width", width,
+             {.help = "lll-kbest: partial points kept; time grows with it",
+              .minimum = 1,
+              .maximum = 65536});
+  fields.add("seed", seed, {.help = "seed of the rotations", .minimum = 0});
+}
+
+fs::path unfinished_folder(const fs::path& out) {
+  fs::path folder = fs::absolute(out).lexically_normal();
+  if (!folder.has_filename()) folder = folder.parent_path();
+  return folder += ".unfinished";
+}
+
+void require_no_model(const fs::path& out) {
+  std::error_code missing;
+  if (fs::exists(fs::symlink_status(out, missing)))
+    throw Error(ErrorKind::kUsage, out.string(), "exists already",
+                "choose another --out or remove it");
+}
+
+CompressReport compress_model(const CompressInputs& inputs, const CompressSettings& settings,
+                              const fs::path& out, const Engine& engine,
+                              const CompressControls& controls) {
+  require_no_model(out);
+  const nlohmann::ordered_json job = job_json(inputs, settings);
+  nlohmann::ordered_json here = job;
+  here["instruction_set"] = engine.context().kernels.name;
+  CompressReport report;
+  const fs::path unfinished = unfinished_folder(out);
+  {
+    const Workshop workshop(unfinished, here.dump(2) + "\n");
+    const MatrixRecords records =
+        make_records(inputs, settings, workshop, engine, controls, report);
+    AtomicFolder folder(unfinished / "model");
+    save_model(folder.path(), inputs.model, inputs.weights, inputs.tokenizer, records);
+    report.file_bytes = static_cast<int64_t>(fs::file_size(folder.path() / "model.safetensors"));
+    write_file(folder.path() / kCompressionFile, summary_json(job, report).dump(2) + "\n");
+    write_manifest(folder.path());
+    folder.commit_to(fs::absolute(out));
+  }
+  std::error_code kept;
+  fs::remove_all(unfinished, kept);
+  return report;
+}
+
+void verify_compressed(const fs::path& folder) {
+  verify_manifest(folder, {"config.json", "model.safetensors", std::string(kCompressionFile)},
+                  "compress the model again");
+}
+
+}  // namespace cllm

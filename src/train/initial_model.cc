@@ -1,0 +1,71 @@
+#include "train/initial_model.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "crystal/coded_matrix.h"
+#include "model/model_folder.h"
+#include "train/checkpoint.h"
+
+namespace cllm {
+namespace {
+
+// What training decides, whatever the model was trained with.
+bool belongs_to_training(const std::string& name) {
+  return name.ends_with("dropout");
+}
+
+// config = theirs, with what `config` says otherwise where it may.
+void take_shape(ModelConfig& config, ModelConfig theirs, const std::string& folder) {
+  FieldList given, found;
+  config.list(given);
+  theirs.list(found);
+  const ModelConfig usual;
+  for (size_t i = 0; i < given.fields().size(); ++i) {
+    Field& field = given.fields()[i];
+    const FieldValue value = found.fields()[i].value();
+    if (belongs_to_training(field.name()) || field.value() == value) continue;
+    ModelConfig standard = usual;
+    FieldList standards;
+    standard.list(standards);
+    if (field.value() != standards.fields()[i].value()) {
+      const bool shorter =
+          field.name() == "context_length" && config.context_length < theirs.context_length;
+      if (shorter) continue;
+      throw Error(ErrorKind::kUsage, "model." + field.name(),
+                  fmt::format("is {}, but {} has {}", toml_literal(field.value()), folder,
+                              toml_literal(value)),
+                  "drop it: train.init brings the shape of the model");
+    }
+    field.assign(value);
+  }
+}
+
+}  // namespace
+
+void take_initial_model(RunSettings& settings, Log& log) {
+  std::string& path = settings.train.init;
+  if (path.empty()) return;
+  const fs::path folder = fs::absolute(resolve_model_folder(path, log));
+  path = folder.string();
+  take_shape(settings.model, load_model_config(folder), path);
+  if (settings.tokenizer.path.empty()) settings.tokenizer.path = path;
+}
+
+void load_initial_weights(const RunSettings& settings, const Transformer& model, float* weights) {
+  const LoadedModel initial = load_model(settings.train.init, coded_matrix_decoder());
+  const auto& ours = model.parameters().all();
+  const auto& theirs = initial.model->parameters().all();
+  // A shorter context takes the first rows of the learned positions.
+  const bool fits = std::ranges::equal(ours, theirs, [](const Parameter& a, const Parameter& b) {
+    return a.name == b.name && a.shape[0] <= b.shape[0] &&
+           a.count / a.shape[0] == b.count / b.shape[0];
+  });
+  if (!fits)
+    throw Error(ErrorKind::kData, settings.train.init, "is of another shape than this run's model",
+                "give the model that the run was started from");
+  for (size_t i = 0; i < ours.size(); ++i)
+    std::copy_n(initial.weights.data() + theirs[i].offset, ours[i].count, weights + ours[i].offset);
+}
+
+}  // namespace cllm

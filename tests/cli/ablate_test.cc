@@ -1,0 +1,103 @@
+// cllm ablate on a tiny model: a report that can be read, and goes on where it was stopped.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
+#include "cli/tiny_run.h"
+
+namespace cllm::cli {
+namespace {
+
+using ::testing::HasSubstr;
+
+class Ablate : public CommandTest {
+ protected:
+  std::vector<std::string> command(const std::string& out) {
+    const std::string text = in_folder("text.txt");
+    write_file(text, run_program({"data", "stories", "--bytes", "20k"}).out);
+    return {"ablate",
+            "ngram-dropout",
+            "--data",
+            text,
+            "--out",
+            in_folder(out),
+            "--seeds",
+            "2",
+            "--steps",
+            "6",
+            "--context-length",
+            "16",
+            "--batch-size",
+            "2",
+            "--set",
+            "model.layers=1",
+            "--set",
+            "model.width=16",
+            "--set",
+            "model.heads=2",
+            "--set",
+            "model.ngram_rows=64",
+            "--set",
+            "evaluation.every=3",
+            "--set",
+            "train.threads=1"};
+  }
+};
+
+TEST_F(Ablate, TrainsEveryArmAndReports) {
+  const ProgramResult result = run_program(command("a"));
+  ASSERT_EQ(result.code, 0) << result.err;
+  const std::string report = read_file(fs::path(in_folder("a")) / "report.md");
+  EXPECT_EQ(result.out, report);
+  EXPECT_THAT(report, HasSubstr("the order of the data (yes"));
+  EXPECT_THAT(report, HasSubstr("0.3 lowers the held-out loss against none: **"));
+  const auto json = nlohmann::json::parse(read_file(fs::path(in_folder("a")) / "report.json"));
+  ASSERT_EQ(json["arms"].size(), 3u);
+  for (const auto& arm : json["arms"]) {
+    EXPECT_EQ(arm["runs"].size(), 2u);
+    EXPECT_EQ(arm["runs"][0]["order_hash"], json["arms"][0]["runs"][0]["order_hash"]);
+    EXPECT_EQ(arm["runs"][0]["initial_hashes"], json["arms"][0]["runs"][0]["initial_hashes"]);
+    EXPECT_NE(arm["runs"][0]["order_hash"], arm["runs"][1]["order_hash"]) << "another seed";
+  }
+  for (const char* axis : {"step", "flop", "second", "parameter"})
+    EXPECT_TRUE(fs::exists(fs::path(in_folder("a")) / fmt::format("loss-by-{}.svg", axis)));
+
+  // A second start finds everything done; a missing training is made again, with the same result.
+  fs::remove_all(fs::path(in_folder("a")) / "runs" / "0.3-seed-2");
+  const ProgramResult again = run_program(command("a"));
+  ASSERT_EQ(again.code, 0) << again.err;
+  const auto redone = nlohmann::json::parse(read_file(fs::path(in_folder("a")) / "report.json"));
+  EXPECT_EQ(redone["arms"][1]["runs"][1]["evaluations"], json["arms"][1]["runs"][1]["evaluations"]);
+  EXPECT_EQ(redone["arms"][0]["runs"], json["arms"][0]["runs"]) << "not trained again";
+}
+
+TEST_F(Ablate, ABudgetDecidesTheSteps) {
+  std::vector<std::string> words = command("b");
+  words.insert(words.end(), {"--budget", "1s"});
+  const ProgramResult result = run_program(words);
+  ASSERT_EQ(result.code, 0) << result.err;
+  const auto json = nlohmann::json::parse(read_file(fs::path(in_folder("b")) / "report.json"));
+  EXPECT_GT(json["steps"], 0);
+  for (const auto& arm : json["arms"])
+    EXPECT_EQ(arm["runs"][0]["evaluations"].back()["step"], json["steps"]);
+  EXPECT_FALSE(fs::exists(fs::path(in_folder("b")) / "probe"));
+}
+
+TEST_F(Ablate, RefusesWhatIsNotItsOwn) {
+  std::vector<std::string> words = command("c");
+  ASSERT_EQ(run_program(words).code, 0);
+  words.insert(words.end(), {"--set", "optimizer.weight_decay=0.2"});
+  ProgramResult result = run_program(words);
+  EXPECT_EQ(result.code, 2);
+  EXPECT_THAT(result.err, HasSubstr("holds an ablation of other settings"));
+  fs::create_directories(in_folder("d"));
+  write_file(in_folder("d/mine.txt"), "mine");
+  result = run_program(command("d"));
+  EXPECT_EQ(result.code, 2);
+  EXPECT_THAT(result.err, HasSubstr("is not empty"));
+  result = run_program({"ablate", "nothing", "--out", in_folder("e")});
+  EXPECT_EQ(result.code, 2);
+  EXPECT_THAT(result.err, HasSubstr("there is no ablation 'nothing'"));
+}
+
+}  // namespace
+}  // namespace cllm::cli

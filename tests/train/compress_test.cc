@@ -1,0 +1,148 @@
+#include "train/compress.h"
+
+#include <gmock/gmock.h>
+
+#include "base/philox.h"
+#include "crystal/coded_matrix.h"
+#include "model/model_test_files.h"
+#include "train/checkpoint.h"
+#include "train/run_rig.h"
+
+namespace cllm {
+namespace {
+
+using ::testing::HasSubstr;
+
+class Compress : public RunTest {
+ protected:
+  void SetUp() override {
+    RunTest::SetUp();
+    const Philox source(3, RandomStream::kTest);
+    std::vector<Token> tokens(600);
+    for (size_t i = 0; i < tokens.size(); ++i)
+      tokens[i] = static_cast<Token>(source.bits(0, i)[0] % 257);
+    text_ = TokenDataset::from_tokens(std::move(tokens), 257);
+    settings_.block = 8;
+    settings_.width = 4;
+  }
+
+  CompressReport compress(const std::string& name, const CompressControls& controls = quiet()) {
+    return compress_with(engine_, name, controls);
+  }
+  CompressReport compress_with(const Engine& engine, const std::string& name,
+                               const CompressControls& controls = quiet()) {
+    return compress_model({model_, weights_.data(), tokenizer_, TokenView(*text_, 0, 600)},
+                          settings_, folder_ / name, engine, controls);
+  }
+  static CompressControls quiet() {
+    return {.progress = [](const CompressProgress&) {},
+            .finished = [](const CompressedPiece&, bool) {}};
+  }
+  // Ends the work when this many matrices are finished.
+  static CompressControls stopping_after(int count) {
+    CompressControls controls = quiet();
+    controls.finished = [count, done = 0](const CompressedPiece&, bool) mutable {
+      if (++done == count) throw Error(ErrorKind::kRuntime, "", "stopped", "go on");
+    };
+    return controls;
+  }
+  std::map<std::string, std::string> contents(const std::string& name) const {
+    std::map<std::string, std::string> files;
+    for (const auto& entry : fs::directory_iterator(folder_ / name))
+      files[entry.path().filename().string()] = read_file(entry.path());
+    return files;
+  }
+  std::string refusal(const std::string& name) {
+    return error_of(ErrorKind::kData, [&] { resolve_model_folder(folder_ / name, log_); });
+  }
+
+  const Transformer model_{small_llama()};
+  Arena weights_ = random_weights(model_);
+  const Tokenizer tokenizer_ = Tokenizer::byte();
+  std::optional<TokenDataset> text_;
+  CompressSettings settings_{.bits = 4, .calibration_tokens = 400};
+};
+
+TEST_F(Compress, EveryMatrixIsCodedAndTheFolderLoads) {
+  const CompressReport report = compress("out");
+  EXPECT_EQ(report.calibration_tokens, 408) << "17 windows of 24";
+  int64_t weights = 0;
+  for (const Parameter& parameter : model_.parameters().all())
+    if (parameter.shape.size() == 2) weights += parameter.count;
+  EXPECT_EQ(report.weights, weights);
+  EXPECT_EQ(report.file_bytes,
+            static_cast<int64_t>(fs::file_size(folder_ / "out" / "model.safetensors")));
+  EXPECT_FALSE(fs::exists(unfinished_folder(folder_ / "out")));
+  const LoadedModel loaded =
+      load_model(resolve_model_folder(folder_ / "out", log_), coded_matrix_decoder());
+  double error = 0, power = 0;
+  for (const Parameter& parameter : model_.parameters().all())
+    for (int64_t i = parameter.offset; i < parameter.offset + parameter.count; ++i) {
+      const double difference = double{loaded.weights.data()[i]} - weights_.data()[i];
+      if (parameter.shape.size() == 1) {
+        EXPECT_EQ(difference, 0) << parameter.name;
+      }
+      error += difference * difference;
+      power += double{weights_.data()[i]} * weights_.data()[i];
+    }
+  // At 4 bits the mean squared error of a normal variable is 2^-8 times 1.42 (the step's shape) of
+  // its variance; layers may trade errors between directions.
+  EXPECT_LT(error, 0.02 * power);
+}
+
+TEST_F(Compress, ManyThreadsGiveTheSameBytes) {
+  compress("two");
+  const Engine one(1);
+  compress_with(one, "one");
+  EXPECT_EQ(contents("one"), contents("two"));
+}
+
+TEST_F(Compress, GoesOnWhereItWasStopped) {
+  compress("straight");
+  EXPECT_THAT(error_of(ErrorKind::kRuntime, [&] { compress("out", stopping_after(5)); }),
+              HasSubstr("stopped"));
+  EXPECT_FALSE(fs::exists(folder_ / "out"));
+  // A record that a crash left damaged is made again.
+  write_file(unfinished_folder(folder_ / "out") / "matrix-00001", "CLX1");
+  int kept = 0;
+  CompressControls controls = quiet();
+  controls.finished = [&](const CompressedPiece&, bool was_kept) { kept += was_kept; };
+  compress("out", controls);
+  EXPECT_EQ(kept, 4);
+  EXPECT_EQ(contents("out"), contents("straight"));
+}
+
+TEST_F(Compress, UnfinishedWorkOnSomethingElseIsLeftAlone) {
+  EXPECT_NE(error_of(ErrorKind::kRuntime, [&] { compress("out", stopping_after(2)); }), "");
+  settings_.bits = 3;
+  EXPECT_THAT(error_of(ErrorKind::kUsage, [&] { compress("out"); }), HasSubstr("unfinished"));
+  settings_.bits = 4;
+  const float weight = std::exchange(weights_.data()[0], 1e3F);
+  EXPECT_THAT(error_of(ErrorKind::kUsage, [&] { compress("out"); }), HasSubstr("unfinished"));
+  weights_.data()[0] = weight;
+  compress("out");
+  EXPECT_THAT(error_of(ErrorKind::kUsage, [&] { compress("out"); }), HasSubstr("exists already"));
+}
+
+TEST_F(Compress, ADamagedFolderIsRefused) {
+  compress("out");
+  const fs::path file = folder_ / "out" / "model.safetensors";
+  const std::string sound = read_file(file);
+  for (const size_t place : {size_t{20}, sound.size() / 2, sound.size() - 1}) {
+    std::string damaged = sound;
+    damaged[place] = static_cast<char>(damaged[place] ^ 4);
+    write_file(file, damaged);
+    EXPECT_THAT(refusal("out"), HasSubstr("model.safetensors: its checksum differs"));
+  }
+  write_file(file, sound.substr(0, sound.size() - 1));
+  EXPECT_THAT(refusal("out"), HasSubstr("bytes, expected"));
+  write_file(file, sound + "x");
+  EXPECT_THAT(refusal("out"), HasSubstr("bytes, expected"));
+  write_file(file, sound);
+  EXPECT_EQ(resolve_model_folder(folder_ / "out", log_), folder_ / "out");
+  fs::remove(folder_ / "out" / "manifest.json");
+  EXPECT_THAT(refusal("out"), HasSubstr("manifest.json"));
+}
+
+}  // namespace
+}  // namespace cllm
