@@ -71,6 +71,7 @@ ModelConfig small_copy(ModelConfig config, int64_t tokens) {
   config.vocabulary_size =
       config.vocabulary_size == 0 ? kVocabulary : std::min(config.vocabulary_size, kVocabulary);
   config.ngram_rows = std::min(config.ngram_rows, kNgramRows);
+  config.ngram_modulus_a = config.ngram_modulus_b = 0;  // of another vocabulary
   choose_ngram_moduli(config);
   return config;
 }

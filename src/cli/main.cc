@@ -61,7 +61,7 @@ int guarded(Log& log, Work&& work) {
     return 0;
   } catch (const Interrupted& interrupted) {
     log.error(interrupted.what());
-    return 128 + stop_signal();
+    return stop_signal() == 0 ? 0 : 128 + stop_signal();  // 0: a run's STOP file
   } catch (const Error& error) {
     log.error(error.what());
     return error.exit_code();

@@ -1,5 +1,7 @@
 #include "crystal/ngram_moduli.h"
 
+#include <numeric>
+
 #include "number/primes.h"
 
 namespace cllm {
@@ -12,7 +14,8 @@ void choose_ngram_moduli(ModelConfig& config) {
       number::PrimeIterator walk(static_cast<uint64_t>(config.ngram_rows));
       do {
         *modulus = static_cast<int64_t>(walk.previous().value());
-      } while (*modulus == taken || (config.vocabulary_size + 1) % *modulus == 0);
+      } while ((taken != 0 && std::gcd(*modulus, taken) != 1) ||
+               (config.vocabulary_size + 1) % *modulus == 0);
     }
     taken = *modulus;
   }

@@ -139,9 +139,13 @@ class Iteration {
 int64_t orthogonalise_scratch(const ops::Context& context, int64_t rows, int64_t columns) {
   const int64_t n = std::min(rows, columns), depth = std::max(rows, columns);
   const ops::Gemm symmetric{.m = std::min(kBandRows, n), .n = n, .k = depth};
+  ops::Gemm first = symmetric;  // x^T x of a tall x
+  first.a_transposed = rows > columns;
   const ops::Gemm last{.m = rows, .n = columns, .k = n};
-  return 4 * square_floats(n) + static_cast<int64_t>(std::max(ops::gemm_scratch(context, symmetric),
-                                                              ops::gemm_scratch(context, last)));
+  return 4 * square_floats(n) +
+         static_cast<int64_t>(
+             std::max({ops::gemm_scratch(context, symmetric), ops::gemm_scratch(context, first),
+                       ops::gemm_scratch(context, last)}));
 }
 
 void orthogonalise(const ops::Context& context, int64_t rows, int64_t columns, const float* x,

@@ -21,6 +21,7 @@ namespace cllm {
 namespace {
 
 constexpr int64_t kProbeSteps = 12;     // of a training that only measures its speed
+constexpr double kMostSteps = 1e9;      // that a budget gives
 constexpr int64_t kHashedBatches = 32;  // of the order of the data
 
 RunSettings settings_of(const AblationPlan& plan, const AblationArm& arm, uint64_t seed,
@@ -122,7 +123,7 @@ int64_t affordable_steps(const Ablation& ablation, const AblationPlan& plan, con
     fs::remove_all(path);
   }
   const double steps = plan.budget / (seconds * static_cast<double>(plan.seeds));
-  return std::max<int64_t>(1, static_cast<int64_t>(steps));
+  return static_cast<int64_t>(std::clamp(steps, 1.0, kMostSteps));
 }
 
 // What an ablation is, as text: another start in its folder must be the same one.
@@ -130,10 +131,24 @@ std::string identity(const Ablation& ablation, const AblationPlan& plan) {
   RunSettings settings = plan.settings;
   SettingsBinder binder;
   settings.bind(binder);
-  std::string text = fmt::format("# {}\n{}", ablation.name, settings_toml(binder));
+  std::string text =
+      fmt::format("# {}, budget {} s\n{}", ablation.name, plan.budget, settings_toml(binder));
   for (const AblationArm& arm : ablation.arms)
     text += fmt::format("# {}: {}\n", arm.name, fmt::join(arm.assignments, " "));
   return text;
+}
+
+// What would make the arms differ in more than their settings.
+void refuse_inequality(const RunSettings& settings) {
+  if (settings.parallel.mode == ParallelSettings::Mode::kAuto)
+    throw Error(ErrorKind::kUsage, "parallel.mode",
+                "auto may choose differently for every training", "choose batch or operation");
+  if (settings.evaluation.patience > 0)
+    throw Error(ErrorKind::kUsage, "evaluation.patience", "would end trainings at different steps",
+                "leave it at 0");
+  if (!settings.train.init.empty())
+    throw Error(ErrorKind::kUsage, "train.init", "decides the shape that the arms are to change",
+                "leave it out");
 }
 
 void claim_folder(const fs::path& folder, const std::string& identity) {
@@ -156,7 +171,9 @@ int64_t steps_of(const Ablation& ablation, const AblationPlan& plan, const fs::p
   const fs::path path = folder / "steps";
   if (!fs::exists(path))
     write_file(path, std::to_string(affordable_steps(ablation, plan, folder, job)) + "\n");
-  return std::max<int64_t>(1, std::atoll(read_file(path).c_str()));
+  const int64_t steps = std::atoll(read_file(path).c_str());
+  if (steps < 1) throw Error(ErrorKind::kData, path.string(), "is no number of steps", "remove it");
+  return steps;
 }
 
 }  // namespace
@@ -199,6 +216,7 @@ AblationResult run_ablation(const Ablation& ablation, const AblationPlan& plan,
                             const fs::path& folder, const std::string& command,
                             const Engine& engine, Log& log, const RunControls& controls) {
   plan.settings.validate();
+  refuse_inequality(plan.settings);
   claim_folder(folder, identity(ablation, plan));
   const Job job{command, engine, log, controls};
   AblationResult result{ablation, steps_of(ablation, plan, folder, job), {}};
@@ -214,6 +232,10 @@ AblationResult run_ablation(const Ablation& ablation, const AblationPlan& plan,
       ArmRun& done = result.runs[arm].emplace_back();
       done.seed = seed;
       done.metrics = read_metrics(run.metrics());
+      if (done.metrics.evaluations.empty() || done.metrics.evaluations.back().step != result.steps)
+        throw Error(ErrorKind::kData, path.string(),
+                    fmt::format("has no held-out loss at step {}", result.steps),
+                    "the text needs a held-out part; remove that folder to train it again");
       add_proof(run, engine, done);
     }
   return result;

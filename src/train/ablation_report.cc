@@ -55,12 +55,10 @@ double total_flops(const ArmRun& run) {
              : run.flops_per_token * static_cast<double>(run.metrics.steps.back().tokens);
 }
 
-// Parameters that every arm has, and how many of them begin with the same bits in all of them; of
-// the first seed that differs, or the first.
+// What begins alike in all arms, for every seed.
 struct Equality {
   bool order = true;
-  size_t shared = 0, equal = 0;
-  std::set<std::string> not_shared;
+  std::set<std::string> shared, different, not_shared;  // names of parameters; different: of shared
 };
 
 Equality equality_of(const AblationResult& result) {
@@ -76,12 +74,8 @@ Equality equality_of(const AblationResult& result) {
       size_t arms = 0;
       for (const auto& [hash, count] : arms_of)
         arms += count;
-      if (arms < result.runs.size()) {
-        equality.not_shared.insert(name);
-        continue;
-      }
-      ++equality.shared;
-      equality.equal += arms_of.size() == 1;
+      (arms == result.runs.size() ? equality.shared : equality.not_shared).insert(name);
+      if (arms == result.runs.size() && arms_of.size() > 1) equality.different.insert(name);
     }
   }
   return equality;
@@ -90,10 +84,12 @@ Equality equality_of(const AblationResult& result) {
 std::string equality_text(const AblationResult& result) {
   const Equality equality = equality_of(result);
   std::string text = fmt::format(
-      "Equal in all arms, seed by seed: the order of the data ({}); the first values of {} of the "
+      "Equal in all arms, seed by seed, as their settings give them: the order of the data ({}); "
+      "the first values of {} of the "
       "{} parameters that all arms have{}.",
-      equality.order ? "yes, hashes below" : "NO", equality.equal, equality.shared,
-      equality.equal == equality.shared ? "" : " (the others differ in shape or place)");
+      equality.order ? "yes, hashes below" : "NO: the figures do not compare",
+      equality.shared.size() - equality.different.size(), equality.shared.size(),
+      equality.different.empty() ? "" : " (the others differ in shape or place)");
   if (!equality.not_shared.empty())
     text += fmt::format(" Only in some arms: {}.", fmt::join(equality.not_shared, ", "));
   return text;

@@ -64,12 +64,17 @@ class Workshop {
   // job: as it was begun, or is begun now.
   Workshop(const fs::path& folder, const std::string& job) : folder_(folder), lock_(folder) {
     const fs::path path = folder / kJobFile;
-    if (!fs::exists(path))
+    if (!fs::exists(path)) {
+      for (const fs::directory_entry& entry : fs::directory_iterator(folder))
+        if (entry.path() != RunLock::file(folder))
+          throw Error(ErrorKind::kUsage, folder.string(), "holds something else",
+                      "remove it, or choose another --out");
       write_file(path, job);
-    else if (read_file(path) != job)
+    } else if (read_file(path) != job) {
       throw Error(ErrorKind::kUsage, folder.string(),
                   "holds unfinished work on another model, text or setting",
                   "repeat the command it was begun with, remove it, or choose another --out");
+    }
   }
 
   // The record of an earlier call if there is a whole one.

@@ -88,10 +88,11 @@ void GradientChecker::fill_weights(uint64_t seed) {
 // Mean loss of the batch, with the same dropout every time.
 double GradientChecker::loss() {
   const Batch batch{tokens_.data(), targets_.data(), B_, T_};
+  const ModelConfig& config = model_.config();
+  const bool drops = config.dropout > 0 || (config.ngram_order > 0 && config.ngram_dropout > 0);
   const double sum =
-      model_.config().dropout > 0
-          ? session_.forward_backward(batch, weights_.data(), 1.0f, {seed_, 0}, gradients_.data())
-          : session_.evaluate(batch, weights_.data());
+      drops ? session_.forward_backward(batch, weights_.data(), 1.0f, {seed_, 0}, gradients_.data())
+            : session_.evaluate(batch, weights_.data());
   return sum / static_cast<double>(B_ * T_);
 }
 

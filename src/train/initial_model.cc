@@ -57,9 +57,10 @@ void load_initial_weights(const RunSettings& settings, const Transformer& model,
   const auto& ours = model.parameters().all();
   const auto& theirs = initial.model->parameters().all();
   // A shorter context takes the first rows of the learned positions.
-  const bool fits = std::ranges::equal(ours, theirs, [](const Parameter& a, const Parameter& b) {
-    return a.name == b.name && a.shape[0] <= b.shape[0] &&
-           a.count / a.shape[0] == b.count / b.shape[0];
+  const bool fits = std::ranges::equal(ours, theirs, [&](const Parameter& a, const Parameter& b) {
+    const bool rows =
+        a.shape[0] == b.shape[0] || (&a == model.position_table() && a.shape[0] < b.shape[0]);
+    return a.name == b.name && rows && a.count / a.shape[0] == b.count / b.shape[0];
   });
   if (!fits)
     throw Error(ErrorKind::kData, settings.train.init, "is of another shape than this run's model",

@@ -25,6 +25,7 @@ RunSettings at_rest(RunSettings settings, Mode mode) {
   settings.schedule.lr_scheduler = optim::ScheduleKind::kConstant;
   settings.optimizer.learning_rate = settings.optimizer.muon_learning_rate = 1e-30;
   settings.optimizer.embedding_learning_rate = settings.optimizer.head_learning_rate = 0;
+  settings.train.init.clear();  // speed does not depend on the weights
   return settings;
 }
 

@@ -35,6 +35,11 @@ TEST(NgramModuli, KeepWhatTheUserGaveAndNothingWithoutMemory) {
   EXPECT_EQ(config.ngram_modulus_a, 89);
   EXPECT_EQ(config.ngram_modulus_b, 97);
   config = with(65, 100);
+  config.ngram_modulus_a = 5 * 97;  // no table of 97 rows beside it
+  choose_ngram_moduli(config);
+  EXPECT_EQ(config.ngram_modulus_b, 89);
+  EXPECT_NO_THROW(config.validate());
+  config = with(65, 100);
   config.ngram_order = 0;
   choose_ngram_moduli(config);
   EXPECT_EQ(config.ngram_modulus_a, 0);

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "muon_golden.h"
@@ -19,11 +20,16 @@ constexpr double kTolerance = 485 * 4 * kUnit;
 std::vector<float> orthogonalised(const ops::Context& context, int64_t rows, int64_t columns,
                                   const std::vector<float>& x) {
   std::vector<float> out(x.size(), 77.0f);
-  std::vector<float> scratch(
-      static_cast<size_t>(orthogonalise_scratch(context, rows, columns)) + 16, NAN);
+  constexpr size_t kGuard = 1 << 16;
+  const auto floats = static_cast<size_t>(orthogonalise_scratch(context, rows, columns));
+  std::vector<float> scratch(floats + 16 + kGuard, 77.0f);
   const auto address = reinterpret_cast<uintptr_t>(scratch.data());
-  orthogonalise(context, rows, columns, x.data(), out.data(),
-                scratch.data() + (64 - address % 64) % 64 / sizeof(float));
+  float* const begin = scratch.data() + (64 - address % 64) % 64 / sizeof(float);
+  std::fill_n(begin, floats, NAN);
+  orthogonalise(context, rows, columns, x.data(), out.data(), begin);
+  EXPECT_TRUE(std::all_of(begin + floats, scratch.data() + scratch.size(), [](float value) {
+    return value == 77.0f;
+  })) << "writes beyond its scratch";
   return out;
 }
 
@@ -92,6 +98,13 @@ TEST(Orthogonalise, EqualsTheOutsideNumbers) {
           doubles_of(golden["out"]), kTolerance, 0));
     });
   }
+}
+
+// x^T x of a tall matrix is cut along its depth on several threads, which takes scratch of its own.
+TEST(Orthogonalise, TallMatricesStayInTheirScratch) {
+  const std::vector<float> x = random_vector(384 * 128, 3);
+  expect_same_bits_for_threads(
+      [&](const ops::Context& context) { return orthogonalised(context, 384, 128, x); });
 }
 
 // 450 is more than two bands of rows, and no multiple of a tile.

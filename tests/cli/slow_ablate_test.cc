@@ -76,10 +76,13 @@ TEST_F(Ablate, ABudgetDecidesTheSteps) {
   const ProgramResult result = run_program(words);
   ASSERT_EQ(result.code, 0) << result.err;
   const auto json = nlohmann::json::parse(read_file(fs::path(in_folder("b")) / "report.json"));
-  EXPECT_GT(json["steps"], 0);
+  EXPECT_EQ(read_file(fs::path(in_folder("b")) / "steps"), json["steps"].dump() + "\n");
+  EXPECT_GT(json["steps"], 6) << "a second is more than --steps 6";
   for (const auto& arm : json["arms"])
     EXPECT_EQ(arm["runs"][0]["evaluations"].back()["step"], json["steps"]);
   EXPECT_FALSE(fs::exists(fs::path(in_folder("b")) / "probe"));
+  words.back() = "2s";
+  EXPECT_EQ(run_program(words).code, 2) << "another budget is another ablation";
 }
 
 TEST_F(Ablate, RefusesWhatIsNotItsOwn) {
@@ -94,6 +97,16 @@ TEST_F(Ablate, RefusesWhatIsNotItsOwn) {
   result = run_program(command("d"));
   EXPECT_EQ(result.code, 2);
   EXPECT_THAT(result.err, HasSubstr("is not empty"));
+  for (const char* setting : {"parallel.mode=auto", "evaluation.patience=2"}) {
+    words = command("f");
+    words.insert(words.end(), {"--set", setting});
+    EXPECT_EQ(run_program(words).code, 2) << setting;
+  }
+  words = command("g");
+  words.insert(words.end(), {"--set", "data.validation_fraction=0"});
+  result = run_program(words);
+  EXPECT_EQ(result.code, 3);
+  EXPECT_THAT(result.err, HasSubstr("has no held-out loss at step 6"));
   result = run_program({"ablate", "nothing", "--out", in_folder("e")});
   EXPECT_EQ(result.code, 2);
   EXPECT_THAT(result.err, HasSubstr("there is no ablation 'nothing'"));
