@@ -91,15 +91,24 @@ struct Job {
   const RunControls& controls;
 };
 
-RunResult train(const RunSettings& settings, const fs::path& path, const Job& job) {
-  const bool begun = RunFolder::is_run(path);
-  const RunResult result =
-      begun ? resume_run(stored_settings(RunFolder::open(path)), RunFolder::open(path), job.engine,
-                         job.log, job.controls)
-            : start_run(settings, path, false, job.command, job.engine, job.log, job.controls);
+RunResult start_or_resume(const RunSettings& settings, const fs::path& path, const Job& job) {
+  if (!RunFolder::is_run(path))
+    return start_run(settings, path, false, job.command, job.engine, job.log, job.controls);
+  const RunFolder run = RunFolder::open(path);
+  return resume_run(stored_settings(run), run, job.engine, job.log, job.controls);
+}
+
+RunResult train(const RunSettings& settings, const fs::path& path, const Job& job) try {
+  const RunResult result = start_or_resume(settings, path, job);
   if (result.end == RunEnd::kInterrupted)
     throw Interrupted("stopped; the same command goes on from here");
   return result;
+} catch (const Error& error) {
+  if (error.kind() != ErrorKind::kDiverged) throw;
+  // Another rate for this training alone, which the run's own error advises, would be another arm.
+  throw Error(ErrorKind::kDiverged, path.string(), "the loss is no longer finite",
+              "begin again with settings under which every arm trains, such as a lower "
+              "optimizer.learning_rate");
 }
 
 bool is_done(const fs::path& path, int64_t steps) {
