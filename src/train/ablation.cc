@@ -91,6 +91,13 @@ struct Job {
   const RunControls& controls;
 };
 
+// Another rate for this training alone, which the run's own error advises, would be another arm.
+[[noreturn]] void refuse_divergence(const fs::path& path) {
+  throw Error(ErrorKind::kDiverged, path.string(), "the loss is no longer finite",
+              "begin again with settings under which every arm trains, such as a lower "
+              "optimizer.learning_rate");
+}
+
 RunResult start_or_resume(const RunSettings& settings, const fs::path& path, const Job& job) {
   if (!RunFolder::is_run(path))
     return start_run(settings, path, false, job.command, job.engine, job.log, job.controls);
@@ -105,10 +112,7 @@ RunResult train(const RunSettings& settings, const fs::path& path, const Job& jo
   return result;
 } catch (const Error& error) {
   if (error.kind() != ErrorKind::kDiverged) throw;
-  // Another rate for this training alone, which the run's own error advises, would be another arm.
-  throw Error(ErrorKind::kDiverged, path.string(), "the loss is no longer finite",
-              "begin again with settings under which every arm trains, such as a lower "
-              "optimizer.learning_rate");
+  refuse_divergence(path);
 }
 
 bool is_done(const fs::path& path, int64_t steps) {
@@ -245,6 +249,7 @@ AblationResult run_ablation(const Ablation& ablation, const AblationPlan& plan,
         throw Error(ErrorKind::kData, path.string(),
                     fmt::format("has no held-out loss at step {}", result.steps),
                     "the text needs a held-out part; remove that folder to train it again");
+      if (!std::isfinite(done.metrics.evaluations.back().loss)) refuse_divergence(path);
       add_proof(run, engine, done);
     }
   return result;

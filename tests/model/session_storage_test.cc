@@ -2,6 +2,8 @@
 // the rounding of what is stored, and recomputation must not change them at all.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "decoder_problem.h"
 
 namespace cllm {
@@ -41,6 +43,8 @@ double amplification(const Problem& problem, const testing::Result& exact,
 // worst of these models (half of them: below 1), in both formats alike; each kernel by itself is
 // held to one rounding in tests/kernels.
 constexpr double kRoundings = 15;
+// No bound may reach what a gradient of zeros is off, 1; the worst of these models is off by 0.32.
+constexpr double kMost = 0.5;
 
 TEST(SessionStorage, SixteenBitGradientsAreThoseOfFp32UpToTheirRounding) {
   ThreadPool pool(2);
@@ -57,7 +61,8 @@ TEST(SessionStorage, SixteenBitGradientsAreThoseOfFp32UpToTheirRounding) {
         const testing::Result result = testing::run(problem, context, storage);
         EXPECT_LE(std::abs(result.loss / exact.loss - 1), 50 * half_unit(storage));
         const double d = distance(result.gradients, exact.gradients);
-        EXPECT_TRUE(d <= grown * half_unit(storage)) << d << " of " << grown * half_unit(storage);
+        const double bound = std::min(grown * half_unit(storage), kMost);
+        EXPECT_TRUE(d <= bound) << d << " of " << bound;
         EXPECT_GT(d, 0) << "nothing was rounded";
       }
     });
