@@ -48,8 +48,8 @@ TEST(CompressMatrix, MeetsTheRateAndBetterMethodsErrLess) {
       const CodedMatrix matrix = decode_matrix(record, kRows, kColumns, "test");
       EXPECT_NEAR(empirical_entropy(matrix.integers), bits, 0.0101);
       const double error = problem.error(record);
-      // LLL alone may lose a little to GPTQ where its basis was good already.
-      EXPECT_LT(error, 1.1 * before) << bits << " " << quantise_method_name(method);
+      // 0.3 of rounding's, then 0.89 to 0.94, then 0.87 to 0.89 of the method's before.
+      EXPECT_LT(error, 0.97 * before) << bits << " " << quantise_method_name(method);
       before = error;
     }
   }
