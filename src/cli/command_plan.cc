@@ -228,7 +228,7 @@ int plan_command(const PlanOptions& options, ActionContext& context) {
   options.settings.apply(settings, binder);
   settings.validate_training();
   install_signal_handlers();
-  take_initial_model(settings, context.log);
+  take_initial_model(settings, given_in(binder), context.log);
   Plan plan;
   plan.vocabulary = find_vocabulary(settings, context.log);
   settings.model.vocabulary_size = plan.vocabulary.size;

@@ -8,6 +8,7 @@
 #include "cli/program.h"
 #include "cli/settings_options.h"
 #include "cli/signals.h"
+#include "train/initial_model.h"
 #include "train/run.h"
 
 namespace cllm::cli {
@@ -92,6 +93,7 @@ int train(const TrainOptions& options, ActionContext& context) {
   }
   install_signal_handlers();
   const Engine engine(static_cast<int>(settings.train.threads));
+  take_initial_model(settings, given_in(binder), context.log);
   const RunResult result = start_run(settings, options.out, options.overwrite, context.command_line,
                                      engine, context.log, {poll_signals});
   return report(result, context);

@@ -72,6 +72,10 @@ void SettingsOptions::apply(RunSettings& settings, SettingsBinder& binder) const
   if (!data.empty()) apply_data(data, settings);
 }
 
+GivenSettings given_in(const SettingsBinder& binder) {
+  return [&binder](const std::string& key) { return binder.origin(key) != "default"; };
+}
+
 CLI::Option* add_data_option(CLI::App& command, std::vector<std::string>& data) {
   return command
       .add_option("--data", data,

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cli/field_options.h"
+#include "train/initial_model.h"
 #include "train/settings.h"
 
 namespace cllm::cli {
@@ -26,6 +27,9 @@ struct SettingsOptions {
 
 // Sets model.* to a preset. Error (kUsage) for an unknown name.
 void apply_preset(const std::string& name, SettingsBinder& binder);
+
+// Who was given a value by any source.
+GivenSettings given_in(const SettingsBinder& binder);
 
 // Adds an option for texts that takes several values, so that both --data A B and --data A --data B
 // work.

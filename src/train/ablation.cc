@@ -4,25 +4,24 @@
 
 #include <algorithm>
 #include <cmath>
+#include <nlohmann/json.hpp>
 
-#include "base/clock.h"
+#include "base/check.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/settings_text.h"
 #include "base/suggest.h"
-#include "data/loader.h"
 #include "model/transformer.h"
-#include "tensor/arena.h"
-#include "train/corpus.h"
+#include "train/checkpoint.h"
 #include "train/interrupted.h"
 #include "train/run.h"
 
 namespace cllm {
 namespace {
 
-constexpr int64_t kProbeSteps = 12;     // of a training that only measures its speed
-constexpr double kMostSteps = 1e9;      // that a budget gives
-constexpr int64_t kHashedBatches = 32;  // of the order of the data
+// Of a training that only measures its speed; the first ones touch memory for the first time.
+constexpr int64_t kProbeSteps = 12, kUncountedSteps = 4;
+constexpr double kMostSteps = 1e9;  // that a budget gives
 
 RunSettings settings_of(const AblationPlan& plan, const AblationArm& arm, uint64_t seed,
                         int64_t steps) {
@@ -54,33 +53,18 @@ RunSettings stored_settings(const RunFolder& run) {
   return copy;
 }
 
-std::string hash_of(const void* data, int64_t bytes) {
-  return hash64_hex(hash64(data, static_cast<size_t>(bytes)));
-}
-
-std::string order_hash(const RunSettings& settings, const RunFolder& run) {
-  const Corpus corpus = open_corpus(settings, run.data(), Tokenizer::load(run.tokenizer()));
-  const int64_t B = settings.train.batch_size, T = settings.model.context_length;
-  BatchLoader loader(corpus.train, B, T, static_cast<uint64_t>(settings.train.seed));
-  const auto batch = static_cast<size_t>(B * T);
-  std::vector<int32_t> tokens(kHashedBatches * batch), targets(batch);
-  for (size_t i = 0; i < kHashedBatches; ++i)
-    loader.next(tokens.data() + i * batch, targets.data());
-  return hash_of(tokens.data(), std::ssize(tokens) * static_cast<int64_t>(sizeof(int32_t)));
-}
-
-void add_proof(const RunFolder& run, const Engine& engine, ArmRun& result) {
-  const RunSettings settings = stored_settings(run);
-  const Transformer model(settings.model);
+// What the run recorded of itself.
+void add_proof(const RunFolder& run, int64_t steps, ArmRun& result) {
+  const Transformer model(stored_settings(run).model);
   result.parameters = model.parameters().count();
   result.flops_per_token = model.training_flops_per_token();
-  result.order_hash = order_hash(settings, run);
-  Arena weights(model.parameters().arena_floats(), "the weights at the start");
-  model.initialise(engine.context().pool, result.seed, weights.data());
-  for (const Parameter& parameter : model.parameters().all())
-    result.initial_hashes.emplace_back(
-        parameter.name, hash_of(weights.data() + parameter.offset,
-                                parameter.count * static_cast<int64_t>(sizeof(float))));
+  result.order_hash = hash64_hex(read_state(run.checkpoint(steps)).data_hash);
+  const auto json = nlohmann::json::parse(read_file(run.environment()), nullptr, false);
+  if (!json.is_object() || !json.contains("initial_weights"))
+    throw Error(ErrorKind::kData, run.environment().string(),
+                "does not tell what the run began with", "remove that run to train it again");
+  for (const auto& [name, hash] : json["initial_weights"].items())
+    result.initial_hashes.emplace_back(name, hash.get<std::string>());
 }
 
 // Everything that one training needs besides its settings.
@@ -122,6 +106,12 @@ bool is_done(const fs::path& path, int64_t steps) {
          fs::exists(RunFolder::open(path).checkpoint(steps));
 }
 
+double seconds_per_step(const std::vector<StepRecord>& steps) {
+  CHECK(std::ssize(steps) == kProbeSteps);
+  return (steps.back().seconds - steps[kUncountedSteps - 1].seconds) /
+         static_cast<double>(kProbeSteps - kUncountedSteps);
+}
+
 // Steps so that all trainings take about `budget` seconds, evaluations not counted.
 int64_t affordable_steps(const Ablation& ablation, const AblationPlan& plan, const fs::path& folder,
                          const Job& job) {
@@ -132,7 +122,8 @@ int64_t affordable_steps(const Ablation& ablation, const AblationPlan& plan, con
     settings.evaluation.windows = 1;
     const fs::path path = folder / "probe";
     fs::remove_all(path);
-    seconds += train(settings, path, job).seconds / static_cast<double>(kProbeSteps);
+    train(settings, path, job);
+    seconds += seconds_per_step(read_metrics(RunFolder::open(path).metrics()).steps);
     fs::remove_all(path);
   }
   const double steps = plan.budget / (seconds * static_cast<double>(plan.seeds));
@@ -250,7 +241,7 @@ AblationResult run_ablation(const Ablation& ablation, const AblationPlan& plan,
                     fmt::format("has no held-out loss at step {}", result.steps),
                     "the text needs a held-out part; remove that folder to train it again");
       if (!std::isfinite(done.metrics.evaluations.back().loss)) refuse_divergence(path);
-      add_proof(run, engine, done);
+      add_proof(run, result.steps, done);
     }
   return result;
 }

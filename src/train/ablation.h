@@ -39,8 +39,8 @@ struct ArmRun {
   Metrics metrics;
   int64_t parameters = 0;
   double flops_per_token = 0;
-  // What must be equal for the comparison to be one: the tokens of the first batches, and, by name,
-  // the bits that a parameter begins with.
+  // What must be equal for the comparison to be one, as the run recorded it: the tokens that it was
+  // trained on, in order, and, by name, the bits that a parameter began with.
   std::string order_hash;
   std::vector<std::pair<std::string, std::string>> initial_hashes;
 };

@@ -84,7 +84,7 @@ Equality equality_of(const AblationResult& result) {
 std::string equality_text(const AblationResult& result) {
   const Equality equality = equality_of(result);
   std::string text = fmt::format(
-      "Equal in all arms, seed by seed, as their settings give them: the order of the data ({}); "
+      "Equal in all arms, seed by seed, as the runs recorded them: the order of the data ({}); "
       "the first values of {} of the "
       "{} parameters that all arms have{}.",
       equality.order ? "yes, hashes below" : "NO: the figures do not compare",

@@ -1,6 +1,7 @@
 #include "train/checkpoint.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -18,8 +19,8 @@ namespace {
 using Json = nlohmann::json;
 using OrderedJson = nlohmann::ordered_json;
 
-// 2 had no loss scaling; it is still read.
-constexpr int kStateVersion = 3, kOldestStateVersion = 2;
+// 2 had no loss scaling, 3 no hash of the data, which then begins where the run goes on.
+constexpr int kStateVersion = 4, kOldestStateVersion = 2;
 
 std::string tensor_name(const NamedArena& arena, const Parameter& parameter) {
   return arena.name + "." + parameter.name;
@@ -54,6 +55,7 @@ OrderedJson state_json(const TrainingState& state) {
           {"step", state.step},
           {"micro_steps", state.micro_steps},
           {"tokens", state.tokens},
+          {"data_hash", hash64_hex(state.data_hash)},
           {"loader", {{"epoch", state.loader.epoch}, {"window", state.loader.window}}},
           {"loss_scale",
            {{"scale", state.loss_scale.scale},
@@ -67,6 +69,14 @@ OrderedJson state_json(const TrainingState& state) {
           {"stopped_early", state.stopped_early},
           {"evaluation_owed", state.evaluation_owed},
           {"sample_owed", state.sample_owed}};
+}
+
+// 0 for what is no hash in hexadecimal digits: it proves nothing then, and decides nothing.
+uint64_t hash_from(const Json& json) {
+  const auto text = json.get<std::string>();
+  uint64_t hash = 0;
+  std::from_chars(text.data(), text.data() + text.size(), hash, 16);
+  return hash;
 }
 
 optim::LossScaleState loss_scale_from(const Json& json) {
@@ -193,6 +203,7 @@ TrainingState read_state(const fs::path& folder) {
     state.step = json.at("step");
     state.micro_steps = json.at("micro_steps");
     state.tokens = json.at("tokens");
+    if (version > 3) state.data_hash = hash_from(json.at("data_hash"));
     state.loader.epoch = json.at("loader").at("epoch");
     state.loader.window = json.at("loader").at("window");
     if (version > 2) state.loss_scale = loss_scale_from(json.at("loss_scale"));

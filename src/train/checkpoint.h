@@ -25,6 +25,7 @@ struct TrainingState {
   int64_t step = 0;         // optimizer steps done
   int64_t micro_steps = 0;  // forward passes done; the dropout counter
   int64_t tokens = 0;       // trained on
+  uint64_t data_hash = 0;   // of those tokens: a chain over the sequences in their order
   LoaderState loader;
   optim::LossScaleState loss_scale;
   double best_loss = std::numeric_limits<double>::infinity();  // of evaluations so far

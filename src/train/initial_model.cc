@@ -15,40 +15,42 @@ bool belongs_to_training(const std::string& name) {
   return name.ends_with("dropout");
 }
 
-// config = theirs, with what `config` says otherwise where it may.
-void take_shape(ModelConfig& config, ModelConfig theirs, const std::string& folder) {
-  FieldList given, found;
-  config.list(given);
+// Whether a setting of the user's stands against the model's: only a shorter context does not.
+bool stands(const Field& field, const FieldValue& theirs) {
+  return field.name() == "context_length" &&
+         std::get<int64_t>(field.value()) < std::get<int64_t>(theirs);
+}
+
+// config = theirs, with what was given otherwise where it may.
+void take_shape(ModelConfig& config, ModelConfig theirs, const std::string& folder,
+                const GivenSettings& given) {
+  FieldList ours, found;
+  config.list(ours);
   theirs.list(found);
-  const ModelConfig usual;
-  for (size_t i = 0; i < given.fields().size(); ++i) {
-    Field& field = given.fields()[i];
+  for (size_t i = 0; i < ours.fields().size(); ++i) {
+    Field& field = ours.fields()[i];
     const FieldValue value = found.fields()[i].value();
     if (belongs_to_training(field.name()) || field.value() == value) continue;
-    ModelConfig standard = usual;
-    FieldList standards;
-    standard.list(standards);
-    if (field.value() != standards.fields()[i].value()) {
-      const bool shorter =
-          field.name() == "context_length" && config.context_length < theirs.context_length;
-      if (shorter) continue;
-      throw Error(ErrorKind::kUsage, "model." + field.name(),
+    const std::string key = "model." + field.name();
+    if (!given(key)) {
+      field.assign(value);
+    } else if (!stands(field, value)) {
+      throw Error(ErrorKind::kUsage, key,
                   fmt::format("is {}, but {} has {}", toml_literal(field.value()), folder,
                               toml_literal(value)),
                   "drop it: train.init brings the shape of the model");
     }
-    field.assign(value);
   }
 }
 
 }  // namespace
 
-void take_initial_model(RunSettings& settings, Log& log) {
+void take_initial_model(RunSettings& settings, const GivenSettings& given, Log& log) {
   std::string& path = settings.train.init;
   if (path.empty()) return;
   const fs::path folder = fs::absolute(resolve_model_folder(path, log));
   path = folder.string();
-  take_shape(settings.model, load_model_config(folder), path);
+  take_shape(settings.model, load_model_config(folder), path, given);
   if (settings.tokenizer.path.empty()) settings.tokenizer.path = path;
 }
 

@@ -2,17 +2,24 @@
 // fresh ones. Optimizer, data and step count begin anew.
 #pragma once
 
+#include <functional>
+#include <string>
+
 #include "base/log.h"
 #include "model/transformer.h"
 #include "train/settings.h"
 
 namespace cllm {
 
+// Whether somebody set the setting of this key ("model.width"), be it at its default.
+using GivenSettings = std::function<bool(const std::string& key)>;
+
 // If settings.train.init names a model (a run, a checkpoint or a model folder): makes it the path
 // of the folder, and takes from there the shape of the model, and the tokenizer unless one is
-// given. Dropout stays as set, and so does a context that was set. Error (kUsage) for a setting of
-// the model that differs from the default and from the model's; errors of resolve_model_folder.
-void take_initial_model(RunSettings& settings, Log& log);
+// given. Dropout stays as it is, and so does a shorter context that was given. Error (kUsage) for
+// another setting of the model that was given and is not the model's; errors of
+// resolve_model_folder. To be called before start_run().
+void take_initial_model(RunSettings& settings, const GivenSettings& given, Log& log);
 
 // weights, laid out by model.parameters(), = those of the model in settings.train.init. Error
 // (kData) if it cannot be read, or its shape is another one by now.

@@ -12,7 +12,6 @@
 #include "crystal/ngram_moduli.h"
 #include "runlog/run_lock.h"
 #include "train/corpus.h"
-#include "train/initial_model.h"
 #include "train/interrupted.h"
 #include "train/parallel_choice.h"
 #include "train/run_loop.h"
@@ -20,14 +19,24 @@
 namespace cllm {
 namespace {
 
+// By name: what a run began with, so that another can be seen to begin alike.
+nlohmann::ordered_json weight_hashes(const Transformer& model, const float* weights) {
+  nlohmann::ordered_json hashes = nlohmann::ordered_json::object();
+  for (const Parameter& parameter : model.parameters().all())
+    hashes[parameter.name] = hash64_hex(
+        hash64(weights + parameter.offset, static_cast<size_t>(parameter.count) * sizeof(float)));
+  return hashes;
+}
+
 std::string environment_json(const Transformer& model, const Engine& engine,
-                             const MemoryPlan& memory) {
+                             const MemoryPlan& memory, const float* weights) {
   const nlohmann::ordered_json json = {{"started", utc_time_now()},
                                        {"parameters", model.parameters().count()},
                                        {"threads", engine.threads().count},
                                        {"threads_reason", engine.threads().reason},
                                        {"instruction_set", engine.context().kernels.name},
-                                       {"planned_bytes", memory.total()}};
+                                       {"planned_bytes", memory.total()},
+                                       {"initial_weights", weight_hashes(model, weights)}};
   return json.dump(2) + "\n";
 }
 
@@ -222,7 +231,6 @@ RunResult start_run(RunSettings settings, const fs::path& path, bool overwrite,
                     const RunControls& controls) {
   settings.validate();
   RunFolder::require_free(path, overwrite);
-  take_initial_model(settings, log);
   make_token_paths_absolute(settings.data);
   const RunFolder folder = RunFolder::at(path);
   const RunLock lock(folder.path());
@@ -238,12 +246,13 @@ RunResult start_run(RunSettings settings, const fs::path& path, bool overwrite,
   announce(settings, corpus, model, memory, engine, log);
   RunLoop loop(settings, folder, corpus, model, engine, log, controls);
   loop.trainer().initialise();
-  RunFolder::create(
-      path, {resolved_settings(settings), command + "\n", environment_json(model, engine, memory)},
-      overwrite, [&] {
-        place_corpus(data, folder.data());
-        corpus.tokenizer.save(folder.tokenizer());
-      });
+  RunFolder::create(path,
+                    {resolved_settings(settings), command + "\n",
+                     environment_json(model, engine, memory, loop.trainer().weights())},
+                    overwrite, [&] {
+                      place_corpus(data, folder.data());
+                      corpus.tokenizer.save(folder.tokenizer());
+                    });
   return loop.run(MetricsWriter(folder), 0);
 }
 

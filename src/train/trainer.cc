@@ -83,9 +83,15 @@ int64_t Trainer::tokens_per_step() const {
   return settings_.train.gradient_accumulation_steps * static_cast<int64_t>(tokens_.size());
 }
 
-// The next batch with its dropout key; counts it.
+// The next batch with its dropout key; counts it. The hash goes sequence by sequence, so that it is
+// the same however a step is cut into batches.
 MicroBatch Trainer::next_batch() {
   loader_.next(tokens_.data(), targets_.data());
+  const auto T = static_cast<size_t>(model_.config().context_length);
+  for (size_t row = 0; row < tokens_.size(); row += T) {
+    const uint64_t chain[] = {data_hash_, hash64(tokens_.data() + row, T * sizeof(int32_t))};
+    data_hash_ = hash64(chain, sizeof chain);
+  }
   return {
       {tokens_.data(), targets_.data(), settings_.train.batch_size, model_.config().context_length},
       {static_cast<uint64_t>(settings_.train.seed), static_cast<uint64_t>(state_.micro_steps++)}};
@@ -151,6 +157,7 @@ StepResult Trainer::step() {
   StepResult result;
   result.learning_rate = optim::learning_rate(schedule_, state_.step);
   result.loss_scale = state_.loss_scale.scale;
+  data_hash_ = state_.data_hash;
   window_ ? step_by_ranges(result) : step_at_once(result);
   if (average_.floats() > 0 && !result.skipped)
     optim::ema_update(context_, optim::ema_decay(settings_.train.ema_decay, update_number()),
@@ -160,6 +167,7 @@ StepResult Trainer::step() {
   ++state_.step;
   state_.tokens += tokens_per_step();
   state_.loader = loader_.state();
+  state_.data_hash = data_hash_;
   return result;
 }
 

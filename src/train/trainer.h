@@ -96,6 +96,7 @@ class Trainer {
   std::vector<double> norm_partials_;
   BatchLoader loader_;
   std::vector<int32_t> tokens_, targets_;
+  uint64_t data_hash_ = 0;  // with the step under way
   TrainingState state_;
 };
 

@@ -61,6 +61,15 @@ TEST_F(Ablate, TrainsEveryArmAndReports) {
   for (const char* axis : {"step", "flop", "second", "parameter"})
     EXPECT_TRUE(fs::exists(fs::path(in_folder("a")) / fmt::format("loss-by-{}.svg", axis)));
 
+  // The hashes are what the runs recorded.
+  const fs::path run = fs::path(in_folder("a")) / "runs" / "0.3-seed-2";
+  const auto state =
+      nlohmann::json::parse(read_file(run / "checkpoints" / "step-000006" / "state.json"));
+  EXPECT_EQ(json["arms"][1]["runs"][1]["order_hash"], state["data_hash"]);
+  const auto environment = nlohmann::json::parse(read_file(run / "env.json"));
+  EXPECT_EQ(json["arms"][1]["runs"][1]["initial_hashes"].size(),
+            environment["initial_weights"].size());
+
   // A second start finds everything done; a missing training is made again, with the same result.
   fs::remove_all(fs::path(in_folder("a")) / "runs" / "0.3-seed-2");
   const ProgramResult again = run_program(command("a"));

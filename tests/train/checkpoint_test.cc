@@ -155,9 +155,12 @@ TEST_F(Checkpoint, OlderStatesAreReadAndNewerOnesRefused) {
   nlohmann::json json = nlohmann::json::parse(read_file(file));
   json["version"] = 2;
   json.erase("loss_scale");
+  json.erase("data_hash");
   overwrite(file, json.dump());
-  EXPECT_TRUE(read_state(run.checkpoint(2)) == rig.trainer.state());
-  for (const int version : {1, 4}) {
+  TrainingState expected = rig.trainer.state();
+  expected.data_hash = 0;
+  EXPECT_TRUE(read_state(run.checkpoint(2)) == expected);
+  for (const int version : {1, 5}) {
     json["version"] = version;
     overwrite(file, json.dump());
     EXPECT_THAT(error_of([&] { read_state(run.checkpoint(2)); }),

@@ -110,8 +110,9 @@ struct TrainerRig {
 
 inline bool operator==(const TrainingState& a, const TrainingState& b) {
   return a.step == b.step && a.micro_steps == b.micro_steps && a.tokens == b.tokens &&
-         a.loader == b.loader && a.loss_scale == b.loss_scale && a.best_loss == b.best_loss &&
-         a.best_step == b.best_step && a.evaluations_since_best == b.evaluations_since_best &&
+         a.data_hash == b.data_hash && a.loader == b.loader && a.loss_scale == b.loss_scale &&
+         a.best_loss == b.best_loss && a.best_step == b.best_step &&
+         a.evaluations_since_best == b.evaluations_since_best &&
          a.stopped_early == b.stopped_early && a.evaluation_owed == b.evaluation_owed &&
          a.sample_owed == b.sample_owed;
 }

@@ -136,6 +136,35 @@ TEST(Trainer, CountsStepsAndTokens) {
   EXPECT_EQ(rig.trainer.state().tokens, 3 * 2 * 3 * 16);
 }
 
+// It proves that two trainings saw the same text in the same order: not more text, not another
+// seed.
+TEST(Trainer, HashesTheDataHoweverAStepIsCut) {
+  const auto hash_of = [](int64_t batch, int64_t accumulated, int64_t seed, int steps) {
+    RunSettings settings = gpt2_settings();
+    settings.train.batch_size = batch;
+    settings.train.gradient_accumulation_steps = accumulated;
+    settings.train.seed = seed;
+    TrainerRig rig(settings);
+    rig.steps(steps);
+    return rig.trainer.state().data_hash;
+  };
+  const uint64_t hash = hash_of(6, 1, 5, 2);
+  EXPECT_EQ(hash_of(2, 3, 5, 2), hash);
+  EXPECT_EQ(hash_of(3, 2, 5, 2), hash);
+  EXPECT_EQ(hash_of(3, 1, 5, 4), hash);
+  EXPECT_NE(hash_of(6, 1, 5, 1), hash);
+  EXPECT_NE(hash_of(6, 1, 6, 2), hash);
+
+  RunSettings settings = gpt2_settings();
+  settings.train.batch_size = 6;
+  settings.train.gradient_accumulation_steps = 1;
+  TrainerRig first(settings), second(settings);
+  first.steps(1);
+  second.trainer.restore(first.trainer.state());
+  second.steps(1);
+  EXPECT_EQ(second.trainer.state().data_hash, hash) << "resumed";
+}
+
 TEST(Trainer, LearnsARepeatingText) {
   RunSettings settings = gpt2_settings();
   settings.model.dropout = 0;
