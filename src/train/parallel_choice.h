@@ -17,7 +17,7 @@ ParallelSettings::Mode affordable_mode(const Transformer& model, const RunSettin
 
 struct ParallelChoice {
   ParallelSettings::Mode mode = ParallelSettings::Mode::kOperation;
-  // Tokens/s, the best of the turns; 0 if memory left one way only.
+  // Tokens/s of the median step; 0 if memory left one way only.
   double batch_rate = 0, operation_rate = 0;
 };
 
