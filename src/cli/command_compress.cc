@@ -125,6 +125,9 @@ int compress(const CompressOptions& options, ActionContext& context) {
   const TokenDataset calibration = calibration_tokens(options, model, context.log);
   install_impatient_signal_handlers();
   const Engine engine(static_cast<int>(settings.threads));
+  context.log.info(
+      fmt::format("{} planned", format_bytes(static_cast<double>(planned_compression_bytes(
+                                    *model.loaded.model, engine.context())))));
   Display display(context.log, options.out);
   const CompressReport report =
       compress_model({*model.loaded.model, model.loaded.weights.data(), model.tokenizer,

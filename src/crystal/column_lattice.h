@@ -25,6 +25,9 @@ class ColumnLattice {
 
   size_t first() const { return first_; }
   size_t size() const { return size_; }
+  // |b*_k|^2 of the basis that is searched. Their arithmetic over their geometric mean is what the
+  // nearest plane loses to an even basis: log2 / 2 of it in bits.
+  std::span<const double> profile() const { return gram_schmidt_.norm2; }
 
   // One thread's searches in one lattice, which must outlive it.
   class Search {

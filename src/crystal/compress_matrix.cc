@@ -54,16 +54,23 @@ std::vector<double> rotated_hessian(const CompressProblem& problem, const Random
 
 }  // namespace
 
+RotatedMatrix rotate_matrix(const CompressProblem& problem, uint64_t seed, ThreadPool& pool) {
+  CHECK_EQ(problem.weights.size(), problem.rows * problem.columns);
+  const RandomRotation rotation(problem.columns, seed);
+  RotatedMatrix rotated{.weights = {problem.weights.begin(), problem.weights.end()},
+                        .hessian = rotated_hessian(problem, rotation, pool)};
+  rotation.apply(rotated.weights, pool);
+  return rotated;
+}
+
 std::vector<uint8_t> compress_matrix(const CompressProblem& problem, double bits,
                                      const QuantiseOptions& options, uint64_t seed,
                                      ThreadPool& pool) {
-  CHECK_EQ(problem.weights.size(), problem.rows * problem.columns);
-  const RandomRotation rotation(problem.columns, seed);
-  std::vector<float> weights(problem.weights.begin(), problem.weights.end());
-  rotation.apply(weights, pool);
-  const std::vector<double> hessian = rotated_hessian(problem, rotation, pool);
-  const QuantiseProblem rotated{
-      .weights = weights, .rows = problem.rows, .columns = problem.columns, .hessian = hessian};
+  const RotatedMatrix matrix = rotate_matrix(problem, seed, pool);
+  const QuantiseProblem rotated{.weights = matrix.weights,
+                                .rows = problem.rows,
+                                .columns = problem.columns,
+                                .hessian = matrix.hessian};
   QuantiseOptions used = options;
   if (problem.hessian.empty()) used.method = QuantiseMethod::kRtn;
   const size_t sample = std::max(kFewestRows, kSampleWeights / problem.columns);

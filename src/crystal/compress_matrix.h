@@ -19,6 +19,14 @@ struct CompressProblem {
   std::span<const double> hessian;
 };
 
+// The problem as it is quantised: its inputs rotated, H damped so that it is positive definite to
+// working precision wherever that can be had; the identity without one.
+struct RotatedMatrix {
+  std::vector<float> weights;   // [rows, columns]
+  std::vector<double> hessian;  // [columns, columns]
+};
+RotatedMatrix rotate_matrix(const CompressProblem& problem, uint64_t seed, ThreadPool& pool);
+
 // bits > 0: entropy per weight of the integers. It is met within 0.01 bits or less by matrices that
 // are not tiny; the record also holds the table and the step. seed: of the rotation. The same bytes
 // for any number of threads. Errors as quantise.

@@ -9,16 +9,35 @@
 
 namespace cllm {
 
+namespace {
+
+int64_t widest_input(const Transformer& model) {
+  int64_t widest = 0;
+  for (const nn::Linear* linear : model.linears())
+    widest = std::max(widest, linear->in());
+  return widest;
+}
+
+}  // namespace
+
+int64_t InputMoments::planned_bytes(const Transformer& model, const ops::Context& context) {
+  const int64_t widest = widest_input(model);
+  auto bytes = static_cast<int64_t>(sizeof(float)) *
+               (widest * widest + static_cast<int64_t>(ops::gemm_scratch(context)));
+  for (const nn::Linear* linear : model.linears())
+    bytes += static_cast<int64_t>(sizeof(double)) * linear->in() * linear->in();
+  return bytes;
+}
+
 InputMoments::InputMoments(const Transformer& model, const ops::Context& context)
     : context_(context),
       scratch_(static_cast<int64_t>(ops::gemm_scratch(context)), "products of the calibration") {
-  int64_t widest = 0;
   for (const auto* linear : model.linears()) {
     const int64_t in = linear->in();
-    widest = std::max(widest, in);
     sums_[linear->weight_parameter()] = {
         .in = in, .rows = 0, .products = std::vector<double>(static_cast<size_t>(in * in))};
   }
+  const int64_t widest = widest_input(model);
   products_ = Arena(widest * widest, "moments of the calibration");
 }
 

@@ -14,9 +14,11 @@
 
 namespace cllm {
 
-// Not thread-safe; context must outlive it. Memory: 8 in^2 bytes per linear layer.
+// Not thread-safe; context must outlive it. Memory: 8 in^2 bytes per linear layer, 4 of the widest,
+// and the scratch of a product.
 class InputMoments {
  public:
+  static int64_t planned_bytes(const Transformer& model, const ops::Context& context);
   InputMoments(const Transformer& model, const ops::Context& context);
 
   // Adds the rows x [N, in], fp32, that the linear with this weight parameter multiplies; see

@@ -5,6 +5,8 @@
 #include <optional>
 
 #include "base/error.h"
+#include "base/memory.h"
+#include "base/units.h"
 #include "crystal/coded_matrix.h"
 #include "crystal/compress_matrix.h"
 #include "crystal/input_moments.h"
@@ -105,6 +107,10 @@ class Workshop {
   RunLock lock_;
 };
 
+nn::PlanShape window_shape(int64_t T) {
+  return {.B = 1, .T = T, .S = T, .training = false};
+}
+
 // The moments of every linear layer's inputs over windows that are spread over the text.
 InputMoments calibrate(const CompressInputs& inputs, const CompressSettings& settings,
                        const Engine& engine, const CompressControls& controls,
@@ -113,7 +119,7 @@ InputMoments calibrate(const CompressInputs& inputs, const CompressSettings& set
                              std::max<int64_t>(inputs.calibration.size() - 1, 1));
   // One window at a time: every row is text.
   const EvalWindows windows(inputs.calibration, 1, T);
-  Session session(inputs.model, engine.context(), {.B = 1, .T = T, .S = T, .training = false});
+  Session session(inputs.model, engine.context(), window_shape(T));
   InputMoments moments(inputs.model, engine.context());
   const nn::InputObserver observer = [&](int32_t parameter, int64_t N, int64_t in, auto x) {
     moments.add(parameter, N, in, x);
@@ -210,6 +216,20 @@ void CompressSettings::list(FieldList& fields) {
   fields.add("seed", seed, {.help = "seed of the rotations", .minimum = 0});
 }
 
+int64_t planned_compression_bytes(const Transformer& model, const ops::Context& context) {
+  // H as it is read, damped, rotated, scaled and factored; the weights, rotated and as integers
+  // three times (the best so far, the last try, the record's).
+  constexpr int64_t kSquares = 5 * sizeof(double),
+                    kPerWeight = 2 * sizeof(float) + 3 * sizeof(int32_t);
+  int64_t matrix = 0;
+  for (const StoredPiece& piece : matrices_of(model))
+    matrix = std::max(
+        matrix, piece.columns * piece.columns * kSquares + piece.rows * piece.columns * kPerWeight);
+  const int64_t session =
+      Session::planned_bytes(model, context, window_shape(model.config().context_length));
+  return InputMoments::planned_bytes(model, context) + std::max(session, matrix);
+}
+
 fs::path unfinished_folder(const fs::path& out) {
   fs::path folder = fs::absolute(out).lexically_normal();
   if (!folder.has_filename()) folder = folder.parent_path();
@@ -223,10 +243,26 @@ void require_no_model(const fs::path& out) {
                 "choose another --out or remove it");
 }
 
+namespace {
+
+void require_compression_memory(const Transformer& model, const ops::Context& context) {
+  const int64_t needed = planned_compression_bytes(model, context), free = available_memory();
+  if (needed <= free) return;
+  throw Error(ErrorKind::kMemory, "",
+              fmt::format("compressing this model needs {} and {} are available",
+                          format_bytes(static_cast<double>(needed)),
+                          format_bytes(static_cast<double>(free))),
+              "free memory, or compress it on a larger machine: what a model reads with is set by "
+              "its widths");
+}
+
+}  // namespace
+
 CompressReport compress_model(const CompressInputs& inputs, const CompressSettings& settings,
                               const fs::path& out, const Engine& engine,
                               const CompressControls& controls) {
   require_no_model(out);
+  require_compression_memory(inputs.model, engine.context());
   const nlohmann::ordered_json job = job_json(inputs, settings);
   nlohmann::ordered_json here = job;
   here["instruction_set"] = engine.context().kernels.name;

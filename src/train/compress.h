@@ -72,6 +72,11 @@ struct CompressControls {
   std::function<void(const CompressedPiece&, bool kept)> finished;
 };
 
+// Bytes that compress_model takes besides the weights that it is given and the records that it
+// makes: the moments of all inputs, and with them either the session that reads the text or the
+// work on the largest matrix. From shapes alone.
+int64_t planned_compression_bytes(const Transformer& model, const ops::Context& context);
+
 // Error (kUsage) if there is something at `out` already.
 void require_no_model(const fs::path& out);
 

@@ -4,7 +4,9 @@
 
 #include "base/philox.h"
 #include "crystal/coded_matrix.h"
+#include "crystal/input_moments.h"
 #include "model/model_test_files.h"
+#include "model/session.h"
 #include "train/checkpoint.h"
 #include "train/run_rig.h"
 
@@ -62,6 +64,20 @@ class Compress : public RunTest {
   std::optional<TokenDataset> text_;
   CompressSettings settings_{.bits = 4, .calibration_tokens = 400};
 };
+
+// For each of the 2 x 4 linears and the head the moments, 8 bytes for each pair of inputs.
+TEST_F(Compress, MemoryIsPlanned) {
+  int64_t moments = 0;
+  for (const nn::Linear* linear : model_.linears())
+    moments += 8 * linear->in() * linear->in();
+  const int64_t planned = planned_compression_bytes(model_, engine_.context());
+  EXPECT_GT(planned, moments + Session::planned_bytes(model_, engine_.context(),
+                                                      {.B = 1,
+                                                       .T = model_.config().context_length,
+                                                       .S = model_.config().context_length,
+                                                       .training = false}));
+  EXPECT_GE(planned, InputMoments::planned_bytes(model_, engine_.context()));
+}
 
 TEST_F(Compress, EveryMatrixIsCodedAndTheFolderLoads) {
   const CompressReport report = compress("out");
