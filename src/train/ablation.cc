@@ -11,7 +11,7 @@
 #include "base/settings_text.h"
 #include "base/suggest.h"
 #include "data/loader.h"
-#include "model/transformer.h"
+#include "model/model_folder.h"
 #include "tensor/arena.h"
 #include "train/corpus.h"
 #include "train/interrupted.h"
@@ -71,7 +71,7 @@ std::string order_hash(const RunSettings& settings, const RunFolder& run) {
 
 void add_proof(const RunFolder& run, const Engine& engine, ArmRun& result) {
   const RunSettings settings = stored_settings(run);
-  const Transformer model(settings.model);
+  const Transformer model(settings.model, load_model_codes(run.latest(), settings.model));
   result.parameters = model.parameters().count();
   result.flops_per_token = model.training_flops_per_token();
   result.order_hash = order_hash(settings, run);
@@ -210,6 +210,15 @@ const std::vector<Ablation>& ablations() {
        {{"none", {"model.ngram_order=4", "model.ngram_dropout=0"}},
         {"0.3", {"model.ngram_order=4", "model.ngram_dropout=0.3"}},
         {"0.5", {"model.ngram_order=4", "model.ngram_dropout=0.5"}}}},
+      {"prime-embedding",
+       "lowers the held-out loss",
+       {{"dense", {"model.embedding=dense"}},
+        {"factorised-64", {"model.embedding=factorised", "model.embedding_width=64"}},
+        {"composite-input", {"model.embedding=composite", "model.tied_head=false"}},
+        {"composite", {"model.embedding=composite"}},
+        {"composite-dense-1024", {"model.embedding=composite", "model.embedding_dense_rows=1024"}},
+        {"composite-merges-2048", {"model.embedding=composite", "model.embedding_primes=2048"}},
+        {"random-codes", {"model.embedding=composite", "model.embedding_codes=random"}}}},
   };
   return all;
 }
