@@ -4,17 +4,16 @@
 #include <cmath>
 #include <memory>
 
-#include "base/philox.h"
+#include "bench/head_cases.h"
+#include "bench/operands.h"
 #include "model/transformer.h"
 #include "ops/attention.h"
-#include "ops/chunks.h"
 #include "ops/cross_entropy.h"
 #include "ops/elementwise.h"
 #include "ops/embedding.h"
 #include "ops/norm.h"
 #include "ops/rotary.h"
 #include "optim/optimizer.h"
-#include "tensor/arena.h"
 
 namespace cllm::bench {
 namespace {
@@ -24,31 +23,6 @@ constexpr int64_t kMostParameters = int64_t{16} << 20;
 // Logits are made for a slice of rows at a time, as the model does it.
 constexpr int64_t kLogitFloats = int64_t{16} << 20;
 constexpr float kEpsilon = 1e-5f;
-
-int64_t bytes_of(int64_t floats) {
-  return floats * static_cast<int64_t>(sizeof(float));
-}
-
-// Random numbers in (-1, 1), shared by the closures that use them.
-using Floats = std::shared_ptr<Arena>;
-
-Floats floats(const ops::Context& context, int64_t count) {
-  const auto arena = std::make_shared<Arena>(std::max<int64_t>(count, 1), "operation benchmark");
-  const Philox source(1, RandomStream::kTest);
-  ops::for_each_chunk(context, count, [&](int64_t begin, int64_t elements) {
-    for (int64_t i = begin; i < begin + elements; ++i)
-      arena->data()[i] = static_cast<float>(2 * source.uniform(0, static_cast<uint64_t>(i)) - 1);
-  });
-  return arena;
-}
-
-std::vector<int32_t> random_tokens(int64_t count, int64_t V) {
-  const Philox source(2, RandomStream::kTest);
-  std::vector<int32_t> tokens(static_cast<size_t>(count));
-  for (size_t i = 0; i < tokens.size(); ++i)
-    tokens[i] = static_cast<int32_t>(source.below(static_cast<uint64_t>(V), 0, i));
-  return tokens;
-}
 
 struct Sizes {
   int64_t B, T, N, C, V;
@@ -63,9 +37,9 @@ struct Sizes {
 OperationCase norm_forward(const ops::Context& context, const BenchPreset& preset,
                            const ModelConfig& config) {
   const Sizes s(preset, config);
-  const Floats x = floats(context, s.N * s.C), y = floats(context, s.N * s.C);
-  const Floats gain = floats(context, s.C), bias = floats(context, s.C);
-  const Floats mean = floats(context, s.N), rstd = floats(context, s.N);
+  const Floats x = random_floats(context, s.N * s.C), y = random_floats(context, s.N * s.C);
+  const Floats gain = random_floats(context, s.C), bias = random_floats(context, s.C);
+  const Floats mean = random_floats(context, s.N), rstd = random_floats(context, s.N);
   const bool rms = config.norm == nn::NormKind::kRmsNorm;
   return {s.N * s.C, bytes_of(2 * s.N * s.C), 0, [=, &context] {
             if (rms)
@@ -80,11 +54,11 @@ OperationCase norm_forward(const ops::Context& context, const BenchPreset& prese
 OperationCase norm_backward(const ops::Context& context, const BenchPreset& preset,
                             const ModelConfig& config) {
   const Sizes s(preset, config);
-  const Floats x = floats(context, s.N * s.C), dy = floats(context, s.N * s.C);
-  const Floats dx = floats(context, s.N * s.C), gain = floats(context, s.C);
-  const Floats dgain = floats(context, s.C), dbias = floats(context, s.C);
-  const Floats mean = floats(context, s.N), rstd = floats(context, s.N);
-  const Floats scratch = floats(context, static_cast<int64_t>(ops::norm_scratch(s.N, s.C)));
+  const Floats x = random_floats(context, s.N * s.C), dy = random_floats(context, s.N * s.C);
+  const Floats dx = random_floats(context, s.N * s.C), gain = random_floats(context, s.C);
+  const Floats dgain = random_floats(context, s.C), dbias = random_floats(context, s.C);
+  const Floats mean = random_floats(context, s.N), rstd = random_floats(context, s.N);
+  const Floats scratch = random_floats(context, static_cast<int64_t>(ops::norm_scratch(s.N, s.C)));
   const bool rms = config.norm == nn::NormKind::kRmsNorm;
   return {s.N * s.C, bytes_of(4 * s.N * s.C), 0, [=, &context] {
             if (rms)
@@ -114,10 +88,10 @@ struct AttentionOperands {
     shape.scale = 1 / std::sqrt(static_cast<float>(shape.D));
     row = shape.H * shape.D;
     width = row + 2 * shape.K * shape.D;
-    qkv = floats(context, s.N * width), dqkv = floats(context, s.N * width);
-    out = floats(context, s.N * row), dout = floats(context, s.N * row);
-    log_sum_exp = floats(context, s.N * shape.H);
-    scratch = floats(context, static_cast<int64_t>(ops::attention_scratch(context, shape)));
+    qkv = random_floats(context, s.N * width), dqkv = random_floats(context, s.N * width);
+    out = random_floats(context, s.N * row), dout = random_floats(context, s.N * row);
+    log_sum_exp = random_floats(context, s.N * shape.H);
+    scratch = random_floats(context, static_cast<int64_t>(ops::attention_scratch(context, shape)));
   }
   void forward(const ops::Context& context) const {
     const float* x = qkv->data();
@@ -163,9 +137,8 @@ OperationCase cross_entropy(const ops::Context& context, const BenchPreset& pres
                             const ModelConfig& config) {
   const Sizes s(preset, config);
   const int64_t rows = std::clamp<int64_t>(kLogitFloats / s.V, 16, s.N);
-  const Floats logits = floats(context, rows * s.V), losses = floats(context, rows);
-  return {rows * s.V, bytes_of(2 * rows * s.V), 0,
-          [=, &context, targets = random_tokens(rows, s.V)] {
+  const Floats logits = random_floats(context, rows * s.V), losses = random_floats(context, rows);
+  return {rows * s.V, bytes_of(2 * rows * s.V), 0, [=, &context, targets = random_ids(rows, s.V)] {
             ops::cross_entropy(context, rows, s.V, 0, targets.data(), 1.0f, logits->data(),
                                losses->data());
           }};
@@ -174,10 +147,11 @@ OperationCase cross_entropy(const ops::Context& context, const BenchPreset& pres
 OperationCase embedding_forward(const ops::Context& context, const BenchPreset& preset,
                                 const ModelConfig& config) {
   const Sizes s(preset, config);
-  const Floats table = floats(context, s.V * s.C), positions = floats(context, s.T * s.C);
-  const Floats x = floats(context, s.N * s.C);
+  const Floats table = random_floats(context, s.V * s.C),
+               positions = random_floats(context, s.T * s.C);
+  const Floats x = random_floats(context, s.N * s.C);
   const bool learned = config.position == PositionKind::kLearned;
-  return {s.N * s.C, bytes_of(2 * s.N * s.C), 0, [=, &context, tokens = random_tokens(s.N, s.V)] {
+  return {s.N * s.C, bytes_of(2 * s.N * s.C), 0, [=, &context, tokens = random_ids(s.N, s.V)] {
             ops::embedding_forward(context, s.N, s.T, s.C, tokens.data(), table->data(),
                                    learned ? positions->data() : nullptr, x->data());
           }};
@@ -186,18 +160,18 @@ OperationCase embedding_forward(const ops::Context& context, const BenchPreset& 
 OperationCase embedding_backward(const ops::Context& context, const BenchPreset& preset,
                                  const ModelConfig& config) {
   const Sizes s(preset, config);
-  const Floats dtable = floats(context, s.V * s.C), dpositions = floats(context, s.T * s.C);
-  const Floats dx = floats(context, s.N * s.C);
-  const Floats scratch =
-      floats(context, static_cast<int64_t>((ops::embedding_scratch(s.N) + 3) / sizeof(float)));
+  const Floats dtable = random_floats(context, s.V * s.C),
+               dpositions = random_floats(context, s.T * s.C);
+  const Floats dx = random_floats(context, s.N * s.C);
+  const Floats scratch = random_floats(
+      context, static_cast<int64_t>((ops::embedding_scratch(s.N) + 3) / sizeof(float)));
   const bool learned = config.position == PositionKind::kLearned;
   const int64_t rows = std::min(s.N, s.V);  // of the table that are touched, about
-  return {s.N * s.C, bytes_of((s.N + 2 * rows) * s.C), 0,
-          [=, &context, tokens = random_tokens(s.N, s.V)] {
-            ops::embedding_backward(context, s.N, s.T, s.C, tokens.data(), dx->data(),
-                                    dtable->data(), learned ? dpositions->data() : nullptr,
-                                    scratch->data());
-          }};
+  return {
+      s.N * s.C, bytes_of((s.N + 2 * rows) * s.C), 0, [=, &context, tokens = random_ids(s.N, s.V)] {
+        ops::embedding_backward(context, s.N, s.T, s.C, tokens.data(), dx->data(), dtable->data(),
+                                learned ? dpositions->data() : nullptr, scratch->data());
+      }};
 }
 
 // Turns queries and keys, whatever positions the preset has.
@@ -206,8 +180,9 @@ OperationCase rotary(const ops::Context& context, const BenchPreset& preset,
   const Sizes s(preset, config);
   const int64_t D = config.head_width(), heads = config.heads + config.kv_head_count();
   const int64_t stride = (config.heads + 2 * config.kv_head_count()) * D;
-  const Floats x = floats(context, s.N * stride);
-  const Floats cosine = floats(context, s.T * D / 2), sine = floats(context, s.T * D / 2);
+  const Floats x = random_floats(context, s.N * stride);
+  const Floats cosine = random_floats(context, s.T * D / 2),
+               sine = random_floats(context, s.T * D / 2);
   const std::vector<double> frequencies(static_cast<size_t>(D / 2), 0.01);
   ops::rotary_tables(s.T, frequencies, cosine->data(), sine->data());
   return {s.N * heads * D, bytes_of(2 * s.N * heads * D), 0, [=, &context] {
@@ -219,7 +194,7 @@ OperationCase rotary(const ops::Context& context, const BenchPreset& preset,
 OperationCase dropout(const ops::Context& context, const BenchPreset& preset,
                       const ModelConfig& config) {
   const Sizes s(preset, config);
-  const Floats x = floats(context, s.N * s.C), y = floats(context, s.N * s.C);
+  const Floats x = random_floats(context, s.N * s.C), y = random_floats(context, s.N * s.C);
   return {s.N * s.C, bytes_of(2 * s.N * s.C), 0, [=, &context] {
             ops::dropout(context, s.N * s.C, 0.2f, {1, 2, 3}, x->data(), y->data());
           }};
@@ -229,7 +204,7 @@ OperationCase swiglu_forward(const ops::Context& context, const BenchPreset& pre
                              const ModelConfig& config) {
   const Sizes s(preset, config);
   const int64_t F = config.mlp_hidden();
-  const Floats x = floats(context, s.N * 2 * F), y = floats(context, s.N * F);
+  const Floats x = random_floats(context, s.N * 2 * F), y = random_floats(context, s.N * F);
   return {s.N * F, bytes_of(3 * s.N * F), 0,
           [=, &context] { ops::swiglu_forward(context, s.N, F, x->data(), y->data()); }};
 }
@@ -238,8 +213,8 @@ OperationCase column_sum(const ops::Context& context, const BenchPreset& preset,
                          const ModelConfig& config) {
   const Sizes s(preset, config);
   const int64_t F = config.mlp_hidden();
-  const Floats x = floats(context, s.N * F), out = floats(context, F);
-  const Floats scratch = floats(context, ops::column_sum_scratch(s.N, F));
+  const Floats x = random_floats(context, s.N * F), out = random_floats(context, F);
+  const Floats scratch = random_floats(context, ops::column_sum_scratch(s.N, F));
   return {s.N * F, bytes_of(s.N * F), 0, [=, &context] {
             ops::column_sum(context, s.N, F, x->data(), F, out->data(), scratch->data());
           }};
@@ -251,8 +226,8 @@ int64_t parameter_floats(const ModelConfig& config) {
 
 OperationCase adamw(const ops::Context& context, const BenchPreset&, const ModelConfig& config) {
   const int64_t count = parameter_floats(config);
-  const Floats weights = floats(context, count), gradients = floats(context, count);
-  const Floats first = floats(context, count);
+  const Floats weights = random_floats(context, count), gradients = random_floats(context, count);
+  const Floats first = random_floats(context, count);
   const auto second = std::make_shared<Arena>(count, "operation benchmark");  // never negative
   return {count, bytes_of(7 * count), 0, [=, &context] {
             const optim::ParameterSpan span{.begin = 0, .count = count, .decays = true};
@@ -264,7 +239,7 @@ OperationCase adamw(const ops::Context& context, const BenchPreset&, const Model
 OperationCase gradient_norm(const ops::Context& context, const BenchPreset&,
                             const ModelConfig& config) {
   const int64_t count = parameter_floats(config);
-  const Floats gradients = floats(context, count);
+  const Floats gradients = random_floats(context, count);
   const auto partial =
       std::make_shared<std::vector<double>>(static_cast<size_t>(optim::norm_partials(count)));
   return {count, bytes_of(count), 0, [=, &context] {
@@ -287,7 +262,11 @@ const std::vector<Operation>& operations() {
                                              {"swiglu forward", swiglu_forward},
                                              {"column sum", column_sum},
                                              {"adamw", adamw},
-                                             {"gradient norm", gradient_norm}};
+                                             {"gradient norm", gradient_norm},
+                                             {"head 8k dense", dense_head_8k},
+                                             {"head 8k composite", composite_head_8k},
+                                             {"head 50k dense", dense_head_50k},
+                                             {"head 50k composite", composite_head_50k}};
   return all;
 }
 

@@ -7,6 +7,7 @@
 #include "cli/field_options.h"
 #include "cli/program.h"
 #include "cli/settings_options.h"
+#include "crystal/embedding_codes.h"
 #include "crystal/ngram_moduli.h"
 #include "model/engine.h"
 #include "model/model_folder.h"
@@ -21,7 +22,7 @@ using Json = nlohmann::ordered_json;
 // A model of any size is checked in a small copy of its shape: every kind of layer is in it, and it
 // takes seconds.
 constexpr int64_t kLayers = 2, kHeads = 4, kHeadSize = 16, kMlpWidth = 192, kVocabulary = 259,
-                  kNgramRows = 64;
+                  kNgramRows = 64, kPrimes = 64, kDenseRows = 16;
 
 struct CheckSettings {
   int64_t batch_size = 2;
@@ -70,6 +71,11 @@ ModelConfig small_copy(ModelConfig config, int64_t tokens) {
   config.context_length = std::min(config.context_length, tokens);
   config.vocabulary_size =
       config.vocabulary_size == 0 ? kVocabulary : std::min(config.vocabulary_size, kVocabulary);
+  if (config.embedding == nn::EmbeddingKind::kFactorised)
+    config.embedding_width =
+        std::min(config.factor_width(), std::max<int64_t>(config.width / 2, 1));
+  if (config.embedding == nn::EmbeddingKind::kComposite) config.embedding_primes = kPrimes;
+  config.embedding_dense_rows = std::min(config.embedding_dense_rows, kDenseRows);
   config.ngram_rows = std::min(config.ngram_rows, kNgramRows);
   config.ngram_modulus_a = config.ngram_modulus_b = 0;  // of another vocabulary
   choose_ngram_moduli(config);
@@ -113,9 +119,10 @@ int gradcheck_command(const CheckOptions& options, ActionContext& context) {
       config.vocabulary_size));
   const Engine engine(static_cast<int>(settings.threads));
   context.log.info(engine.description());
-  const GradcheckReport report = gradcheck(config, engine.context(), settings.batch_size,
-                                           std::min(settings.tokens, config.context_length),
-                                           static_cast<uint64_t>(settings.seed));
+  const GradcheckReport report =
+      gradcheck(config, engine.context(), settings.batch_size,
+                std::min(settings.tokens, config.context_length),
+                static_cast<uint64_t>(settings.seed), stand_in_codes(config));
   if (context.global.json)
     context.out.json(to_json(report));
   else

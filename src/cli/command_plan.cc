@@ -11,7 +11,9 @@
 #include "cli/settings_options.h"
 #include "cli/signals.h"
 #include "cli/step_timing.h"
+#include "crystal/embedding_codes.h"
 #include "crystal/ngram_moduli.h"
+#include "model/model_folder.h"
 #include "train/corpus.h"
 #include "train/initial_model.h"
 #include "train/parallel_choice.h"
@@ -30,6 +32,7 @@ struct PlanOptions {
 struct Vocabulary {
   int64_t size = 0;
   std::string origin;
+  std::optional<Tokenizer> tokenizer = {};  // if there is one
 };
 
 // The memory of a run with this train.recompute.
@@ -57,25 +60,38 @@ struct Plan {
 Vocabulary find_vocabulary(const RunSettings& settings, Log& log) {
   if (settings.model.vocabulary_size > 0)
     return {settings.model.vocabulary_size, "model.vocabulary_size"};
-  if (!settings.tokenizer.path.empty())
-    return {Tokenizer::load(settings.tokenizer.path).vocabulary_size(), settings.tokenizer.path};
+  if (!settings.tokenizer.path.empty()) {
+    const Tokenizer tokenizer = Tokenizer::load(settings.tokenizer.path);
+    return {tokenizer.vocabulary_size(), settings.tokenizer.path, tokenizer};
+  }
   if (settings.data.stories > 0 || !settings.data.train.empty()) {
     const ScratchFolder scratch;
     const Tokenizer tokenizer =
         make_tokenizer(settings, scratch.path(), log, [] { return stop_signal() != 0; });
     return {tokenizer.vocabulary_size(),
-            fmt::format("{} vocabulary of the texts", tokenizer_kind_name(tokenizer.kind()))};
+            fmt::format("{} vocabulary of the texts", tokenizer_kind_name(tokenizer.kind())),
+            tokenizer};
   }
   if (settings.tokenizer.kind == TokenizerSettings::Kind::kByte)
-    return {Tokenizer::byte().vocabulary_size(), "byte vocabulary"};
+    return {Tokenizer::byte().vocabulary_size(), "byte vocabulary", Tokenizer::byte()};
   return {settings.tokenizer.vocabulary_size,
           "assumed: tokenizer.vocabulary_size, since there is no --data"};
 }
 
+// Those of the run, but for which tokens are the most frequent.
+std::shared_ptr<const nn::CodeTable> plan_codes(RunSettings& settings,
+                                                const Vocabulary& vocabulary) {
+  if (!settings.train.init.empty()) return load_model_codes(settings.train.init, settings.model);
+  if (vocabulary.tokenizer)
+    return choose_embedding_codes(settings.model, *vocabulary.tokenizer, {});
+  return stand_in_codes(settings.model);
+}
+
 std::string part_name(const std::string& parameter) {
   if (parameter.find("norm") != std::string::npos) return "norms";
-  if (parameter.starts_with("embedding.token")) return "token embedding";
   if (parameter.starts_with("embedding.position")) return "position embedding";
+  if (parameter.starts_with("embedding.ngram")) return "n-gram memory";
+  if (parameter.starts_with("embedding.")) return "token embedding";
   if (parameter.find(".attention.") != std::string::npos) return "attention";
   if (parameter.find(".mlp.") != std::string::npos) return "MLP";
   return "output head";
@@ -233,7 +249,8 @@ int plan_command(const PlanOptions& options, ActionContext& context) {
   plan.vocabulary = find_vocabulary(settings, context.log);
   settings.model.vocabulary_size = plan.vocabulary.size;
   choose_ngram_moduli(settings.model);
-  const Transformer model(settings.model);
+  const auto codes = plan_codes(settings, plan.vocabulary);
+  const Transformer model(settings.model, codes);
   const Engine engine(static_cast<int>(settings.train.threads));
   context.log.info(engine.description());
   plan.parameters = model.parameters().count();

@@ -16,6 +16,13 @@ constexpr EnumName<PositionKind> kPositionNames[] = {{PositionKind::kLearned, "l
 constexpr EnumName<nn::MlpKind> kMlpNames[] = {
     {nn::MlpKind::kGelu, "gelu"}, {nn::MlpKind::kRelu2, "relu2"}, {nn::MlpKind::kSwiglu, "swiglu"}};
 
+constexpr EnumName<nn::EmbeddingKind> kEmbeddingNames[] = {
+    {nn::EmbeddingKind::kDense, "dense"},
+    {nn::EmbeddingKind::kFactorised, "factorised"},
+    {nn::EmbeddingKind::kComposite, "composite"}};
+constexpr EnumName<EmbeddingCodes> kCodeNames[] = {{EmbeddingCodes::kPrime, "prime"},
+                                                   {EmbeddingCodes::kRandom, "random"}};
+
 ModelConfig gpt2_shape(int64_t layers, int64_t heads, int64_t width, int64_t context) {
   ModelConfig config;
   config.layers = layers;
@@ -58,6 +65,7 @@ const std::vector<Preset>& presets() {
 void ModelConfig::list(FieldList& fields) {
   list_sizes(fields);
   list_kinds(fields);
+  list_embedding(fields);
   list_ngrams(fields);
 }
 
@@ -110,6 +118,28 @@ void ModelConfig::list_kinds(FieldList& fields) {
               .below_maximum = true});
 }
 
+void ModelConfig::list_embedding(FieldList& fields) {
+  fields.add("embedding", embedding, kEmbeddingNames,
+             {.help = "vectors of the tokens, and logits if the head is tied: dense, a row each; "
+                      "factorised, a narrow row times a matrix; composite, sums of rows that "
+                      "tokens share"});
+  fields.add("embedding_width", embedding_width,
+             {.help = "factorised: width of the rows; 0 = 64", .minimum = 0, .maximum = 1 << 16});
+  fields.add("embedding_primes", embedding_primes,
+             {.help = "composite: rows that tokens share, one per prime; 0 = as many as the bytes "
+                      "of the vocabulary need, more are given to its merges",
+              .minimum = 0,
+              .maximum = 1 << 20});
+  fields.add("embedding_dense_rows", embedding_dense_rows,
+             {.help = "composite: so many of the most frequent tokens have rows of their own",
+              .unit = "tokens",
+              .minimum = 0,
+              .maximum = 1 << 20});
+  fields.add("embedding_codes", embedding_codes, kCodeNames,
+             {.help = "composite: what tokens share; prime, their bytes and merges; random, as "
+                      "many rows drawn by lot, to compare with"});
+}
+
 void ModelConfig::list_ngrams(FieldList& fields) {
   fields.add("ngram_order", ngram_order,
              {.help = "hashed tables of n-grams of 2 to this many tokens are added to the input; 0 "
@@ -156,7 +186,31 @@ void ModelConfig::validate() const {
            "use an even head size");
   if (vocabulary_size < 1)
     refuse("vocabulary_size", "the vocabulary is empty", "give a tokenizer or a vocabulary size");
+  validate_embedding();
   if (ngram_order != 0) validate_ngrams();
+}
+
+void ModelConfig::validate_embedding() const {
+  const bool factorised = embedding == nn::EmbeddingKind::kFactorised;
+  const bool composite = embedding == nn::EmbeddingKind::kComposite;
+  if (embedding_width != 0 && !factorised)
+    refuse("embedding_width", "is of a factorised embedding",
+           "leave it at 0, or set model.embedding=factorised");
+  if (factorised && factor_width() >= width)
+    refuse("embedding_width",
+           fmt::format("factors of width {} save nothing in a model of width {}", factor_width(),
+                       width),
+           "use less");
+  if (!composite && (code_rows() != 0 || embedding_codes != EmbeddingCodes::kPrime))
+    refuse(embedding_primes != 0       ? "embedding_primes"
+           : embedding_dense_rows != 0 ? "embedding_dense_rows"
+                                       : "embedding_codes",
+           "is of a composite embedding", "drop it, or set model.embedding=composite");
+  if (composite && code_rows() >= vocabulary_size)
+    refuse("embedding",
+           fmt::format("{} primes and {} dense rows save nothing for {} tokens", embedding_primes,
+                       embedding_dense_rows, vocabulary_size),
+           "use a larger bpe vocabulary or fewer rows; bytes and characters are primes already");
 }
 
 void ModelConfig::validate_ngrams() const {

@@ -9,10 +9,13 @@
 #include "base/fields.h"
 #include "nn/mlp.h"
 #include "nn/norm.h"
+#include "nn/token_embedding.h"
 
 namespace cllm {
 
 enum class PositionKind { kLearned, kRotary };
+// What the pieces of a composite embedding's codes are (crystal/prime_codes.h).
+enum class EmbeddingCodes { kPrime, kRandom };
 
 struct ModelConfig {
   int64_t vocabulary_size = 0;   // V; set from the tokenizer when training starts
@@ -32,6 +35,13 @@ struct ModelConfig {
   bool tied_head = true;     // the output head is the token embedding
   bool qk_norm = false;      // RMS norm of every query and key head
   double logit_softcap = 0;  // 0 = off
+  nn::EmbeddingKind embedding = nn::EmbeddingKind::kDense;
+  int64_t embedding_width = 0;  // r of a factorised embedding; 0 = 64
+  // Of a composite embedding. Primes: 0 = as many as the vocabulary needs, to be counted
+  // (crystal/embedding_codes.h) before a model is made; the most frequent tokens may have rows of
+  // their own.
+  int64_t embedding_primes = 0, embedding_dense_rows = 0;
+  EmbeddingCodes embedding_codes = EmbeddingCodes::kPrime;
   // Projections back to the residual stream start at zero, and so does a head of its own.
   bool zero_init_projections = false;
   double init_deviation = 0.02;
@@ -49,6 +59,9 @@ struct ModelConfig {
   int64_t kv_head_count() const { return kv_heads > 0 ? kv_heads : heads; }
   int64_t head_width() const { return head_size > 0 ? head_size : width / heads; }
   int64_t mlp_hidden() const;
+  int64_t factor_width() const { return embedding_width > 0 ? embedding_width : 64; }
+  // Rows of the table of a composite embedding.
+  int64_t code_rows() const { return embedding_primes + embedding_dense_rows; }
 
   // Error (kUsage) that names the setting and the numbers if the parts do not fit together.
   void validate() const;
@@ -56,7 +69,9 @@ struct ModelConfig {
  private:
   void list_sizes(FieldList& fields);
   void list_kinds(FieldList& fields);
+  void list_embedding(FieldList& fields);
   void list_ngrams(FieldList& fields);
+  void validate_embedding() const;
   void validate_ngrams() const;
 };
 

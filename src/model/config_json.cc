@@ -209,12 +209,16 @@ ModelConfig cllm_config(const Reader& in) {
   FieldList fields;
   config.list(fields);
   for (Field& field : fields.fields())
-    // A file from before a setting of n-grams existed has none.
-    if ((in.has(field.name().c_str()) || !field.name().starts_with("ngram_")) &&
+    // A file from before a setting of n-grams or of the embedding existed has none.
+    if ((in.has(field.name().c_str()) ||
+         !(field.name().starts_with("ngram_") || field.name().starts_with("embedding"))) &&
         field.assign(field_value(in, field.name().c_str())) != Field::Outcome::kDone)
       throw Error(ErrorKind::kData, in.where(),
                   fmt::format("\"{}\" is {}", field.name(), in.at(field.name().c_str()).dump()),
                   "expected " + field.expectation());
+  if (config.embedding == nn::EmbeddingKind::kComposite && config.embedding_primes < 1)
+    throw Error(ErrorKind::kData, in.where(), "\"embedding_primes\" is 0",
+                "expected how many primes the codes of the tokens have");
   return config;
 }
 

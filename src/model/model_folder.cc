@@ -49,6 +49,44 @@ void load_record(const StoredTensor& record, const Transformer& model, StoredPie
   copy_from_stored(model, piece, values.data(), weights);
 }
 
+// Codes lie beside the weights, as what numpy and PyTorch call int32.
+constexpr const char* kOffsetsName = "embedding.codes.offsets";
+constexpr const char* kPiecesName = "embedding.codes.pieces";
+
+std::vector<int32_t> read_integers(const ModelWeights& file, const char* name) {
+  const StoredTensor& tensor = file.at(name);
+  if (tensor.dtype != DType::kI32 || tensor.shape.size() != 1)
+    throw Error(ErrorKind::kData, fmt::format("{}: {}", tensor.file, name),
+                "is not a list of 32-bit integers", "restore the file or use another model");
+  std::vector<int32_t> values(tensor.elements);
+  if (!values.empty()) std::memcpy(values.data(), tensor.data, tensor.bytes);
+  return values;
+}
+
+std::shared_ptr<const nn::CodeTable> read_codes(const ModelWeights& file,
+                                                const ModelConfig& config) {
+  if (config.embedding != nn::EmbeddingKind::kComposite) return nullptr;
+  std::vector<int32_t> offsets = read_integers(file, kOffsetsName);
+  std::vector<int32_t> pieces = read_integers(file, kPiecesName);
+  std::string wrong = nn::CodeTable::fault(config.code_rows(), offsets, pieces);
+  if (wrong.empty() && std::ssize(offsets) != config.vocabulary_size + 1)
+    wrong = fmt::format("codes of {} tokens, the model has {}", offsets.size() - 1,
+                        config.vocabulary_size);
+  if (!wrong.empty())
+    throw Error(ErrorKind::kData, fmt::format("{}: {}", file.path(), kPiecesName), wrong,
+                "restore the file or use another model");
+  return std::make_shared<const nn::CodeTable>(config.code_rows(), std::move(offsets),
+                                               std::move(pieces));
+}
+
+void add_codes(const nn::CodeTable& codes, SafetensorsWriter& writer) {
+  const auto add = [&](const char* name, std::span<const int32_t> values) {
+    writer.add(name, DType::kI32, {std::ssize(values)}, values.data());
+  };
+  add(kOffsetsName, codes.offsets());
+  add(kPiecesName, codes.pieces());
+}
+
 bool has_tokenizer(const fs::path& folder) {
   return fs::exists(folder / "tokenizer.json") ||
          (fs::exists(folder / "vocab.json") && fs::exists(folder / "merges.txt"));
@@ -65,9 +103,18 @@ ModelConfig load_model_config(const fs::path& folder) {
   return config_from_json(json, path.string());
 }
 
+std::shared_ptr<const nn::CodeTable> load_model_codes(const fs::path& folder,
+                                                      const ModelConfig& config) {
+  if (config.embedding != nn::EmbeddingKind::kComposite) return nullptr;
+  return read_codes(open_model_weights(folder), config);
+}
+
 void load_weights(const fs::path& folder, const Transformer& model, float* weights,
                   const MatrixDecoder& decoder) {
   const ModelWeights file = open_model_weights(folder);
+  if (const auto codes = read_codes(file, model.config()); codes && *codes != *model.codes())
+    throw Error(ErrorKind::kData, folder.string(), "has other codes of tokens than this model",
+                "use the model that the run was started from");
   std::vector<float> values;
   for (const StoredPiece& piece : stored_pieces(model)) {
     if (const StoredTensor* record = file.find(coded_name(piece))) {
@@ -84,7 +131,8 @@ void load_weights(const fs::path& folder, const Transformer& model, float* weigh
 
 LoadedModel load_model(const fs::path& folder, const MatrixDecoder& decoder) {
   LoadedModel loaded;
-  loaded.model = std::make_unique<const Transformer>(load_model_config(folder));
+  const ModelConfig config = load_model_config(folder);
+  loaded.model = std::make_unique<const Transformer>(config, load_model_codes(folder, config));
   loaded.weights = Arena(loaded.model->parameters().arena_floats(), "the model's weights");
   load_weights(folder, *loaded.model, loaded.weights.data(), decoder);
   if (!has_tokenizer(folder)) return loaded;
@@ -117,6 +165,7 @@ void save_model(const fs::path& folder, const Transformer& model, const float* w
                                 {reinterpret_cast<float*>(to.data()), to.size() / sizeof(float)});
                });
   }
+  if (model.codes() != nullptr) add_codes(*model.codes(), writer);
   writer.write(folder / "model.safetensors");
   tokenizer.save_folder(folder, model.config().context_length);
 }

@@ -40,11 +40,16 @@ using MatrixRecords = std::map<std::string, std::vector<uint8_t>>;
 // Reads config.json only.
 ModelConfig load_model_config(const fs::path& folder);
 
+// The codes of a composite embedding in the folder of a model of this configuration; null for the
+// other kinds. Error (kData) for codes that are missing, damaged or of another shape.
+std::shared_ptr<const nn::CodeTable> load_model_codes(const fs::path& folder,
+                                                      const ModelConfig& config);
+
 // Reads the model. Error (kData) naming the file for anything missing, damaged, of another shape,
 // or a tokenizer whose vocabulary is larger than the model's; without a decoder also for records.
 LoadedModel load_model(const fs::path& folder, const MatrixDecoder& decoder = {});
 
-// weights = the tensors of the folder; the model's shape must be the folder's.
+// weights = the tensors of the folder; the model's shape and codes must be the folder's.
 void load_weights(const fs::path& folder, const Transformer& model, float* weights,
                   const MatrixDecoder& decoder = {});
 

@@ -90,8 +90,8 @@ std::string Session::first_nonfinite(const Batch& batch, const float* weights, D
                         (V * kernels::storage_bytes(shape_.storage));
   for (int64_t begin = 0; bad.empty() && begin < run.rows(); begin += slice) {
     const int64_t rows = std::min(slice, run.rows() - begin);
-    model_.head().forward(run, slots_.scratch, rows, run.values(slots_.final) + begin * C,
-                          run.values(slots_.logits));
+    model_.head().forward(run, slots_.scratch, slots_.head, rows,
+                          run.values(slots_.final) + begin * C, run.values(slots_.logits));
     check(slots_.logits, rows * V);
   }
   if (!bad.empty()) return bad;

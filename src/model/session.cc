@@ -7,7 +7,6 @@
 #include "base/check.h"
 #include "ops/cross_entropy.h"
 #include "ops/elementwise.h"
-#include "ops/embedding.h"
 #include "ops/gemm.h"
 #include "ops/rotary.h"
 
@@ -27,18 +26,17 @@ int64_t head_rows(const Transformer& model, const nn::PlanShape& shape) {
 }
 
 int64_t reduction_floats(const Transformer& model, int64_t N) {
-  int64_t floats =
-      std::max(model.blocks().front().reduction_floats(N), model.final_norm().reduction_floats(N));
-  const auto embedding = static_cast<int64_t>(ops::embedding_scratch(N));
-  return std::max(floats, (embedding + 3) / 4);
+  return std::max({model.blocks().front().reduction_floats(N),
+                   model.final_norm().reduction_floats(N), model.embedding().reduction_floats(N)});
 }
 
 // Of every product; logits() makes all rows of its logits at once.
 int64_t gemm_floats(const Transformer& model, const ops::Context& context,
                     const nn::PlanShape& shape) {
   const int64_t rows = shape.training ? head_rows(model, shape) : shape.rows();
-  return std::max(model.blocks().front().gemm_floats(context, shape),
-                  model.head().gemm_floats(context, shape, rows));
+  return std::max({model.blocks().front().gemm_floats(context, shape),
+                   model.embedding().gemm_floats(context, shape),
+                   model.head().gemm_floats(context, shape, rows)});
 }
 
 }  // namespace
@@ -50,7 +48,7 @@ Session::Slots Session::make_plan(const Transformer& model, const ops::Context& 
             "S={} but {} learned positions", shape.S, config.context_length);
   Slots slots;
   plan_permanent(model, context, shape, planner, slots);
-  plan_forward(model, shape, planner, slots);
+  plan_forward(model, context, shape, planner, slots);
   if (shape.training) plan_backward(model, shape, planner, slots);
   return slots;
 }
@@ -65,7 +63,7 @@ void Session::plan_permanent(const Transformer& model, const ops::Context& conte
     slots.scratch.reduction =
         planner.declare_permanent("scratch.reduction", reduction_floats(model, shape.rows()));
   if (shape.weights != ops::WeightType::kFp32) {
-    int64_t largest = 0;
+    int64_t largest = model.embedding().expanded_floats();
     for (const nn::Linear* linear : model.blocks().front().linears())
       largest = std::max(largest, linear->in() * linear->out());
     slots.scratch.expanded = planner.declare_permanent("scratch.expanded", largest);
@@ -78,9 +76,10 @@ void Session::plan_permanent(const Transformer& model, const ops::Context& conte
   slots.losses = planner.declare_permanent("losses", shape.rows());
 }
 
-void Session::plan_forward(const Transformer& model, const nn::PlanShape& shape, Planner& planner,
-                           Slots& slots) {
+void Session::plan_forward(const Transformer& model, const ops::Context& context,
+                           const nn::PlanShape& shape, Planner& planner, Slots& slots) {
   const int64_t N = shape.rows(), width = N * model.config().width;
+  slots.embedding = model.embedding().plan_forward(planner, shape);
   slots.embedded = shape.declare(planner, "embedded", width);
   slots.ngram = model.ngram_memory().plan(planner, shape);
   planner.advance();
@@ -94,8 +93,10 @@ void Session::plan_forward(const Transformer& model, const nn::PlanShape& shape,
   slots.final = shape.declare(planner, "final", width);
   planner.advance();
   planner.touch(slots.final);
-  slots.logits =
-      shape.declare(planner, "logits", head_rows(model, shape) * model.config().vocabulary_size);
+  const int64_t rows = head_rows(model, shape);
+  slots.head = model.head().plan(planner, context, shape,
+                                 shape.training ? rows : std::max(rows, N));  // logits(): all
+  slots.logits = shape.declare(planner, "logits", rows * model.config().vocabulary_size);
 }
 
 void Session::plan_backward(const Transformer& model, const nn::PlanShape& shape, Planner& planner,
@@ -120,6 +121,7 @@ void Session::plan_backward(const Transformer& model, const nn::PlanShape& shape
     block.plan_backward(planner, shape, slots.dx, plan);
   }
   planner.touch(slots.dx);
+  model.embedding().plan_backward(planner, shape, slots.embedding);
 }
 
 Planner Session::plan_only(const Transformer& model, const ops::Context& context,
@@ -198,8 +200,7 @@ void Session::embed(const nn::Run& run, const int32_t* tokens) {
   const Parameter* positions = model_.position_table();
   const float* position_rows = positions == nullptr ? nullptr : run.weights + positions->offset;
   const ops::Values x = run.values(slots_.embedded);
-  ops::embedding_forward(context_, run.rows(), run.T, C, tokens,
-                         run.weights + model_.token_table().offset, position_rows, x);
+  model_.embedding().forward(run, slots_.scratch, slots_.embedding, tokens, position_rows, x);
   model_.ngram_memory().forward(run, slots_.ngram, tokens, x);
   const auto dropout = static_cast<float>(model_.config().dropout);
   if (run.training && dropout > 0)
@@ -229,11 +230,11 @@ double Session::head_loss(const nn::Run& run, const int32_t* targets, float grad
   for (int64_t begin = 0; begin < N; begin += slice) {
     const int64_t rows = std::min(slice, N - begin);
     const ops::ConstValues x = run.values(slots_.final) + begin * C;
-    model_.head().forward(run, slots_.scratch, rows, x, logits);
+    model_.head().forward(run, slots_.scratch, slots_.head, rows, x, logits);
     ops::cross_entropy(context_, rows, V, cap, targets + begin, gradient_scale, logits,
                        losses + begin);
     if (gradient_scale != 0)
-      model_.head().backward(run, slots_.scratch, rows, x, logits,
+      model_.head().backward(run, slots_.scratch, slots_.head, rows, x, logits,
                              run.values(slots_.dfinal) + begin * C);
   }
   return ops::sum_losses(N, losses);
@@ -269,10 +270,8 @@ void Session::backward_embedding(const nn::Run& run, const int32_t* tokens) {
   if (run.training && dropout > 0)
     ops::dropout(context_, N * C, dropout, run.dropout_key(kEmbeddingDropout), dx, dx);
   const Parameter* positions = model_.position_table();
-  ops::embedding_backward(context_, N, run.T, C, tokens, dx,
-                          run.gradients + model_.token_table().offset,
-                          positions == nullptr ? nullptr : run.gradients + positions->offset,
-                          run.at(slots_.scratch.reduction));
+  model_.embedding().backward(run, slots_.scratch, slots_.embedding, tokens, dx,
+                              positions == nullptr ? nullptr : run.gradients + positions->offset);
   model_.ngram_memory().backward(run, slots_.scratch, slots_.ngram, dx);
 }
 
@@ -351,7 +350,7 @@ void Session::logits(std::span<const int32_t> tokens, const float* weights, floa
   const auto T = static_cast<int64_t>(tokens.size());
   const nn::Run run = make_run(1, T, weights);
   forward_trunk(run, tokens.data());
-  model_.head().forward(run, slots_.scratch, T, run.at(slots_.final), logits);
+  model_.head().forward(run, slots_.scratch, slots_.head, T, run.at(slots_.final), logits);
   if (model_.config().logit_softcap > 0)
     ops::softcap(context_, T, model_.config().vocabulary_size,
                  static_cast<float>(model_.config().logit_softcap), logits);
@@ -363,8 +362,9 @@ void Session::gather(const nn::Run& run, std::span<const int32_t> tokens,
   for (size_t b = 0; b < run.caches.size(); ++b)
     first_positions[b] = run.caches[b].length;
   const Parameter* table = model_.position_table();
-  ops::gather(context_, run.T, tokens, weights.matrix(model_.token_table()), first_positions,
-              table != nullptr ? &weights.matrix(*table) : nullptr, run.at(slots_.embedded));
+  model_.embedding().recall(run, slots_.scratch, slots_.embedding, tokens, first_positions,
+                            table != nullptr ? &weights.matrix(*table) : nullptr,
+                            run.at(slots_.embedded));
   model_.ngram_memory().recall(run, slots_.ngram, tokens, run.at(slots_.embedded));
 }
 
@@ -388,7 +388,7 @@ std::span<float> Session::extend(std::span<const int32_t> tokens, const DecodeWe
   const int64_t C = model_.config().width, V = model_.config().vocabulary_size;
   float* logits = run.at(slots_.logits);
   const float* last = run.at(slots_.final) + (B == 1 ? (T - 1) * C : 0);
-  model_.head().forward(run, slots_.scratch, B, last, logits);
+  model_.head().forward(run, slots_.scratch, slots_.head, B, last, logits);
   if (model_.config().logit_softcap > 0)
     ops::softcap(context_, B, V, static_cast<float>(model_.config().logit_softcap), logits);
   return {logits, static_cast<size_t>(B * V)};

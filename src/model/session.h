@@ -112,13 +112,15 @@ class Session {
   struct Slots {
     nn::Scratch scratch;
     Slot rotary_cosine, rotary_sine;
+    nn::EmbeddingPlan embedding;
     Slot embedded;
     nn::NgramPlan ngram;
     std::vector<nn::BlockPlan> blocks;
     std::vector<nn::BlockPlan>
         again;  // Recompute::kBlock: the forward that the backward runs again
     nn::NormPlan final_norm;
-    Slot final;   // [N, C] final_norm(last block)
+    Slot final;  // [N, C] final_norm(last block)
+    nn::HeadPlan head;
     Slot logits;  // [head_rows, V]
     Slot losses;  // [N]
     Slot dfinal;  // [N, C]
@@ -129,8 +131,8 @@ class Session {
                          const nn::PlanShape& shape, Planner& planner);
   static void plan_permanent(const Transformer& model, const ops::Context& context,
                              const nn::PlanShape& shape, Planner& planner, Slots& slots);
-  static void plan_forward(const Transformer& model, const nn::PlanShape& shape, Planner& planner,
-                           Slots& slots);
+  static void plan_forward(const Transformer& model, const ops::Context& context,
+                           const nn::PlanShape& shape, Planner& planner, Slots& slots);
   static void plan_backward(const Transformer& model, const nn::PlanShape& shape, Planner& planner,
                             Slots& slots);
   void make_rotary_tables();

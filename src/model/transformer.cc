@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/check.h"
+#include "base/error.h"
 #include "base/philox.h"
 
 namespace cllm {
@@ -13,14 +15,18 @@ namespace {
 constexpr int64_t kInitChunk = 1 << 14;  // elements filled by one task
 // A dropout site above those of the blocks (nn/block.cc) and below the embedding's.
 constexpr uint32_t kNgramDropout = 0xfffffeu;
+// Where the projection of a factorised embedding draws its numbers, so that all else begins as
+// with another embedding.
+constexpr uint64_t kProjectionStream = uint64_t{1} << 31;
 
 }  // namespace
 
-Transformer::Transformer(const ModelConfig& config) : config_(config) {
+Transformer::Transformer(const ModelConfig& config, std::shared_ptr<const nn::CodeTable> codes)
+    : config_(config) {
   config.validate();
   const int64_t V = config.vocabulary_size, C = config.width;
   const double deviation = config.init_deviation;
-  token_table_ = table_.add("embedding.token", {V, C}, Initial::kNormal, deviation);
+  add_embedding(std::move(codes));
   if (config.position == PositionKind::kLearned)
     position_table_ =
         table_.add("embedding.position", {config.context_length, C}, Initial::kNormal, deviation);
@@ -36,9 +42,27 @@ Transformer::Transformer(const ModelConfig& config) : config_(config) {
     blocks_.emplace_back(table_, fmt::format("blocks.{}", layer), options,
                          static_cast<uint32_t>(layer));
   final_norm_ = nn::Norm(table_, "final_norm", config.norm, C, options.norm_epsilon, config.bias);
-  head_ = config.tied_head ? nn::Linear::tied_to(table_, token_table_)
-                           : nn::Linear(table_, "head", C, V, false,
-                                        config.zero_init_projections ? 0.0 : deviation);
+  head_ = config.tied_head
+              ? nn::OutputHead::tied_to(table_, embedding_)
+              : nn::OutputHead(table_, C, V, config.zero_init_projections ? 0.0 : deviation);
+}
+
+void Transformer::add_embedding(std::shared_ptr<const nn::CodeTable> codes) {
+  const bool composite = config_.embedding == nn::EmbeddingKind::kComposite;
+  if (composite && codes == nullptr)
+    throw Error(ErrorKind::kUsage, "model.embedding",
+                "a composite embedding is made from a tokenizer, and there is none here",
+                "use it with `cllm train`, or with a model that has one");
+  CHECK(composite == (codes != nullptr));
+  if (composite)
+    CHECK_MSG(codes->tokens() == config_.vocabulary_size && codes->rows() == config_.code_rows(),
+              "codes of {} tokens and {} rows", codes->tokens(), codes->rows());
+  embedding_ = nn::TokenEmbedding(table_, {.kind = config_.embedding,
+                                           .V = config_.vocabulary_size,
+                                           .C = config_.width,
+                                           .width = config_.factor_width(),
+                                           .codes = std::move(codes),
+                                           .deviation = config_.init_deviation});
 }
 
 nn::BlockOptions Transformer::block_options() const {
@@ -74,10 +98,11 @@ nn::BlockOptions Transformer::block_options() const {
 
 std::vector<const nn::Linear*> Transformer::linears() const {
   std::vector<const nn::Linear*> all;
+  if (const nn::Linear* projection = embedding_.projection()) all.push_back(projection);
   for (const nn::Block& block : blocks_)
     for (const nn::Linear* linear : block.linears())
       all.push_back(linear);
-  all.push_back(&head_);
+  all.push_back(&head_.linear());
   return all;
 }
 
@@ -85,9 +110,12 @@ void Transformer::initialise(ThreadPool& pool, uint64_t seed, float* weights) co
   const Philox source(seed, RandomStream::kInit);
   uint64_t stream = 0;
   for (const Parameter& parameter : table_.all()) {
+    const nn::Linear* projection = embedding_.projection();
+    const bool projects =
+        projection != nullptr && &parameter == &table_.at(projection->weight_parameter());
+    const uint64_t index = projects ? kProjectionStream : stream;
     // A memory of n-grams takes no stream, so that all else begins as without it.
-    const uint64_t index = stream;
-    if (!ngram_memory_.owns(parameter)) ++stream;
+    if (!projects && !ngram_memory_.owns(parameter)) ++stream;
     float* values = weights + parameter.offset;
     pool.parallel_for((parameter.count + kInitChunk - 1) / kInitChunk, [&](int64_t chunk, int) {
       const int64_t end = std::min(parameter.count, (chunk + 1) * kInitChunk);
@@ -104,14 +132,14 @@ void Transformer::initialise(ThreadPool& pool, uint64_t seed, float* weights) co
 
 double Transformer::training_flops_per_token() const {
   const ModelConfig& c = config_;
-  double matrices =
-      static_cast<double>(table_.count() - token_table().count - ngram_memory_.parameter_count());
-  if (const Parameter* positions = position_table())
-    matrices -= static_cast<double>(positions->count);
-  if (c.tied_head) matrices += static_cast<double>(token_table().count);
+  int64_t matrices =
+      table_.count() - embedding_.parameter_count() - ngram_memory_.parameter_count();
+  if (const Parameter* positions = position_table()) matrices -= positions->count;
+  if (!c.tied_head) matrices -= table_.at(head_.linear().weight_parameter()).count;
   const double attention =
       static_cast<double>(c.layers * c.context_length * c.heads * c.head_width());
-  return 6 * matrices + 6 * attention;
+  return 6 * static_cast<double>(matrices) + 6 * attention + embedding_.training_flops() +
+         head_.training_flops();
 }
 
 }  // namespace cllm

@@ -51,16 +51,18 @@ void Linear::set_weight(const Run& run, bool forward, ops::Gemm& call) const {
   call.b_transposed = forward;
 }
 
+const float* Linear::stored_weight(const Run& run, const Scratch& scratch) const {
+  const ops::DecodeMatrix& matrix = run.stored[static_cast<size_t>(parameter_)];
+  if (matrix.type == ops::WeightType::kFp32) return static_cast<const float*>(matrix.data);
+  ops::expand(run.context, matrix, run.at(scratch.expanded));
+  return run.at(scratch.expanded);
+}
+
 void Linear::forward_stored(const Run& run, const Scratch& scratch, int64_t N, ops::ConstValues x,
                             ops::Values y, const ops::Epilogue& epilogue) const {
   const ops::DecodeMatrix& matrix = run.stored[static_cast<size_t>(parameter_)];
   if (N <= ops::kDecodeRows)
     return ops::decode(run.context, matrix, N, x.as<float>(), y.as<float>(), epilogue);
-  const auto* weight = static_cast<const float*>(matrix.data);
-  if (matrix.type != ops::WeightType::kFp32) {
-    ops::expand(run.context, matrix, run.at(scratch.expanded));
-    weight = run.at(scratch.expanded);
-  }
   const bool halves = epilogue.activation == ops::Activation::kSwiglu;
   ops::gemm(run.context,
             {.m = N,
@@ -68,7 +70,7 @@ void Linear::forward_stored(const Run& run, const Scratch& scratch, int64_t N, o
              .k = in_,
              .a = x,
              .lda = in_,
-             .b = weight,
+             .b = stored_weight(run, scratch),
              .ldb = in_,
              .b_transposed = true,
              .c = y,
@@ -89,8 +91,8 @@ void Linear::forward(const Run& run, const Scratch& scratch, int64_t N, ops::Con
   ops::gemm(run.context, call, run.at(scratch.gemm));
 }
 
-void Linear::backward(const Run& run, const Scratch& scratch, int64_t N, ops::ConstValues x,
-                      ops::ConstValues dy, ops::Values dx, ops::Epilogue epilogue) const {
+void Linear::add_weight_gradient(const Run& run, const Scratch& scratch, int64_t N,
+                                 ops::ConstValues x, ops::ConstValues dy) const {
   ops::gemm(run.context,
             {.m = out_,
              .n = in_,
@@ -104,6 +106,11 @@ void Linear::backward(const Run& run, const Scratch& scratch, int64_t N, ops::Co
              .ldc = in_,
              .accumulate = true},
             run.at(scratch.gemm));
+}
+
+void Linear::backward(const Run& run, const Scratch& scratch, int64_t N, ops::ConstValues x,
+                      ops::ConstValues dy, ops::Values dx, ops::Epilogue epilogue) const {
+  add_weight_gradient(run, scratch, N, x, dy);
   if (bias_ >= 0)
     ops::column_sum(run.context, N, out_, dy, out_, run.gradients + bias_,
                     run.at(scratch.reduction));
@@ -118,6 +125,40 @@ void Linear::backward(const Run& run, const Scratch& scratch, int64_t N, ops::Co
                  .ldc = width,
                  .epilogue = epilogue};
   set_weight(run, false, call);
+  ops::gemm(run.context, call, run.at(scratch.gemm));
+}
+
+void Linear::forward_transposed(const Run& run, const Scratch& scratch, int64_t N,
+                                ops::ConstValues x, ops::Values y) const {
+  if (!run.stored.empty()) return forward_transposed_stored(run, scratch, N, x, y);
+  ops::Gemm call{.m = N, .n = in_, .k = out_, .a = x, .lda = out_, .c = y, .ldc = in_};
+  set_weight(run, false, call);
+  ops::gemm(run.context, call, run.at(scratch.gemm));
+}
+
+// Row by row, so that the bits of one do not depend on how many there are.
+void Linear::forward_transposed_stored(const Run& run, const Scratch& scratch, int64_t N,
+                                       ops::ConstValues x, ops::Values y) const {
+  const float* weight = stored_weight(run, scratch);
+  for (int64_t n = 0; n < N; ++n)
+    ops::gemm(run.context,
+              {.m = 1,
+               .n = in_,
+               .k = out_,
+               .a = x + n * out_,
+               .lda = out_,
+               .b = weight,
+               .ldb = in_,
+               .c = y + n * in_,
+               .ldc = in_},
+              run.at(scratch.gemm));
+}
+
+void Linear::backward_transposed(const Run& run, const Scratch& scratch, int64_t N,
+                                 ops::ConstValues x, ops::ConstValues dy, ops::Values dx) const {
+  add_weight_gradient(run, scratch, N, dy, x);
+  ops::Gemm call{.m = N, .n = out_, .k = in_, .a = dy, .lda = in_, .c = dx, .ldc = out_};
+  set_weight(run, true, call);
   ops::gemm(run.context, call, run.at(scratch.gemm));
 }
 
@@ -142,6 +183,15 @@ int64_t Linear::gemm_floats(const ops::Context& context, const PlanShape& shape,
   dx.epilogue.activation = backward;
   const ops::Gemm dw{.m = out_, .n = in_, .k = N, .a = rows, .a_transposed = true, .b = rows};
   return std::max({floats(y), floats(dx), floats(dw)});
+}
+
+int64_t Linear::transposed_gemm_floats(const ops::Context& context, const PlanShape& shape,
+                                       int64_t N) const {
+  // In training the three products are those of the usual way.
+  if (shape.training) return gemm_floats(context, shape, N);
+  const ops::Values rows(nullptr, shape.storage);
+  const ops::Gemm y{.m = N, .n = in_, .k = out_, .a = rows, .c = rows};
+  return static_cast<int64_t>(ops::gemm_scratch(context, y));
 }
 
 }  // namespace cllm::nn

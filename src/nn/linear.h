@@ -36,6 +36,12 @@ class Linear {
   // dW +=, db += from x [N, in] and dy [N, out]; dx [N, in] = epilogue(dy W) unless dx is null.
   void backward(const Run& run, const Scratch& scratch, int64_t N, ops::ConstValues x,
                 ops::ConstValues dy, ops::Values dx, ops::Epilogue epilogue = {}) const;
+  // The other way, without the bias: y [N, in] = x [N, out] W.
+  void forward_transposed(const Run& run, const Scratch& scratch, int64_t N, ops::ConstValues x,
+                          ops::Values y) const;
+  // dW += from x [N, out] and dy [N, in]; dx [N, out] = dy W^T.
+  void backward_transposed(const Run& run, const Scratch& scratch, int64_t N, ops::ConstValues x,
+                           ops::ConstValues dy, ops::Values dx) const;
   // Floats of Scratch::reduction that backward() needs.
   int64_t reduction_floats(int64_t N) const;
   // Floats of Scratch::gemm for N rows or fewer, with these activations in the epilogues of
@@ -43,11 +49,21 @@ class Linear {
   int64_t gemm_floats(const ops::Context& context, const PlanShape& shape, int64_t N,
                       ops::Activation forward = ops::Activation::kNone,
                       ops::Activation backward = ops::Activation::kNone) const;
+  // The same of the other way.
+  int64_t transposed_gemm_floats(const ops::Context& context, const PlanShape& shape,
+                                 int64_t N) const;
 
  private:
   // forward() of generation: few rows read the stored matrix, more multiply with it as fp32.
   void forward_stored(const Run& run, const Scratch& scratch, int64_t N, ops::ConstValues x,
                       ops::Values y, const ops::Epilogue& epilogue) const;
+  void forward_transposed_stored(const Run& run, const Scratch& scratch, int64_t N,
+                                 ops::ConstValues x, ops::Values y) const;
+  // The stored weight as fp32 [out, in].
+  const float* stored_weight(const Run& run, const Scratch& scratch) const;
+  // dW += dy^T x with dy [N, out], x [N, in].
+  void add_weight_gradient(const Run& run, const Scratch& scratch, int64_t N, ops::ConstValues x,
+                           ops::ConstValues dy) const;
   // B of a product: packed if the run has packed weights, else where it lies.
   void set_weight(const Run& run, bool forward, ops::Gemm& call) const;
 

@@ -150,6 +150,14 @@ void gather(const Context& context, int64_t T, std::span<const int32_t> tokens,
   }
 }
 
+void add_positions(const Context& context, int64_t T, std::span<const int64_t> first_positions,
+                   const DecodeMatrix& position_table, float* x) {
+  const ProfileScope scope(context.profile, "embedding forward");
+  for (const int64_t first : first_positions)
+    for (int64_t t = 0; t < T; ++t, x += position_table.in)
+      read_row(context, position_table, first + t, true, x);
+}
+
 void gather_add(const Context& context, std::span<const int32_t> rows, const DecodeMatrix& table,
                 float* x) {
   const ProfileScope scope(context.profile, "n-gram forward");

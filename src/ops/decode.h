@@ -48,6 +48,10 @@ void gather(const Context& context, int64_t T, std::span<const int32_t> tokens,
             const DecodeMatrix& table, std::span<const int64_t> first_positions,
             const DecodeMatrix* position_table, float* x);
 
+// x [B T, in] += the rows of the position table from first_positions[b] on, of B sequences.
+void add_positions(const Context& context, int64_t T, std::span<const int64_t> first_positions,
+                   const DecodeMatrix& position_table, float* x);
+
 // x [rows, in] += the given rows of the table.
 void gather_add(const Context& context, std::span<const int32_t> rows, const DecodeMatrix& table,
                 float* x);

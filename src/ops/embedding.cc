@@ -38,6 +38,23 @@ void scatter(const kernels::RowKernels<S>& kernels, const uint64_t* keys, int64_
   }
 }
 
+// dtoken_table [V, C] += . keys [N]: scratch.
+template <class S>
+void add_by_token(const Context& context, int64_t N, int64_t C, const int32_t* tokens,
+                  const S* rows, float* dtoken_table, uint64_t* keys) {
+  for (int64_t n = 0; n < N; ++n)
+    keys[n] = sort_key(tokens[n], n);
+  std::sort(keys, keys + N);  // the row in the low half makes it stable; allocates nothing
+  const int64_t groups = (N + kSortedRows - 1) / kSortedRows;
+  const int64_t column_groups = (C + kColumns - 1) / kColumns;
+  context.pool.parallel_for(groups * column_groups, [&](int64_t task, int) {
+    const int64_t begin = task / column_groups * kSortedRows;
+    const int64_t column = task % column_groups * kColumns;
+    scatter(context.kernels.of<S>().rows, keys, N, begin, std::min(N, begin + kSortedRows), C,
+            std::min(kColumns, C - column), rows + column, dtoken_table + column);
+  });
+}
+
 // dposition_table [T, C] += , each position by one task, its sequences in order.
 template <class S>
 void add_by_position(const Context& context, int64_t N, int64_t T, int64_t C, const S* dx,
@@ -54,17 +71,20 @@ void embedding_forward(const Context& context, int64_t N, int64_t T, int64_t C,
                        const int32_t* tokens, const float* token_table, const float* position_table,
                        Values x) {
   const ProfileScope scope(context.profile, "embedding forward");
-  CHECK_MSG(T >= 1, "T={}", T);
+  CHECK_MSG(T >= 1 && (token_table != nullptr || position_table != nullptr), "T={}", T);
   const RowBlocks cut(N);
   with_storage(x.storage(), [&](auto tag) {
     using S = typename decltype(tag)::Type;
     S* out = x.as<S>();
     context.pool.parallel_for(cut.blocks, [&](int64_t block, int) {
       for (int64_t n = cut.begin(block); n < cut.end(block); ++n) {
-        CHECK_MSG(tokens[n] >= 0, "tokens[{}]={}", n, tokens[n]);
-        const float* rows[] = {token_table + tokens[n] * C,
-                               position_table == nullptr ? nullptr : position_table + n % T * C};
-        const int64_t count = position_table == nullptr ? 1 : 2;
+        const float* rows[2] = {};
+        int64_t count = 0;
+        if (token_table != nullptr) {
+          CHECK_MSG(tokens[n] >= 0, "tokens[{}]={}", n, tokens[n]);
+          rows[count++] = token_table + tokens[n] * C;
+        }
+        if (position_table != nullptr) rows[count++] = position_table + n % T * C;
         context.kernels.of<S>().rows.embed(C, count, rows, out + n * C);
       }
     });
@@ -76,21 +96,11 @@ void embedding_backward(const Context& context, int64_t N, int64_t T, int64_t C,
                         float* dposition_table, void* scratch) {
   const ProfileScope scope(context.profile, "embedding backward");
   CHECK_MSG(T >= 1 && N >> 32 == 0, "T={} N={}", T, N);
-  auto* keys = static_cast<uint64_t*>(scratch);
-  for (int64_t n = 0; n < N; ++n)
-    keys[n] = sort_key(tokens[n], n);
-  std::sort(keys, keys + N);  // the row in the low half makes it stable; allocates nothing
-  const int64_t groups = (N + kSortedRows - 1) / kSortedRows;
-  const int64_t column_groups = (C + kColumns - 1) / kColumns;
   with_storage(dx.storage(), [&](auto tag) {
     using S = typename decltype(tag)::Type;
     const S* rows = dx.as<S>();
-    context.pool.parallel_for(groups * column_groups, [&](int64_t task, int) {
-      const int64_t begin = task / column_groups * kSortedRows;
-      const int64_t column = task % column_groups * kColumns;
-      scatter(context.kernels.of<S>().rows, keys, N, begin, std::min(N, begin + kSortedRows), C,
-              std::min(kColumns, C - column), rows + column, dtoken_table + column);
-    });
+    if (dtoken_table != nullptr)
+      add_by_token(context, N, C, tokens, rows, dtoken_table, static_cast<uint64_t*>(scratch));
     if (dposition_table != nullptr) add_by_position(context, N, T, C, rows, dposition_table);
   });
 }

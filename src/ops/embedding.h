@@ -9,16 +9,16 @@
 
 namespace cllm::ops {
 
-// x [N, C] = token_table[tokens[n]] + position_table[n % T]; position_table [>=T, C] may be null. N
-// = B*T.
+// x [N, C] = token_table[tokens[n]] + position_table[n % T], N = B*T. Either table may be null:
+// without tokens, or without positions [>=T, C].
 void embedding_forward(const Context& context, int64_t N, int64_t T, int64_t C,
                        const int32_t* tokens, const float* token_table, const float* position_table,
                        Values x);
 
 // dtoken_table [V, C] += the rows of dx [N, C] by token; dposition_table [>=T, C] += by position
-// (may be null). Tokens are sorted (stable), each distinct token's rows are summed in row order by
-// one task: no atomics, bits independent of threads. scratch: embedding_scratch(N) bytes, 8-byte
-// aligned.
+// (either may be null; without the first, tokens and scratch too). Tokens are sorted (stable), each
+// distinct token's rows are summed in row order by one task: no atomics, bits independent of
+// threads. scratch: embedding_scratch(N) bytes, 8-byte aligned.
 void embedding_backward(const Context& context, int64_t N, int64_t T, int64_t C,
                         const int32_t* tokens, ConstValues dx, float* dtoken_table,
                         float* dposition_table, void* scratch);

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/settings_text.h"
 #include "base/suggest.h"
+#include "model/model_folder.h"
 #include "model/transformer.h"
 #include "train/checkpoint.h"
 #include "train/interrupted.h"
@@ -55,7 +56,8 @@ RunSettings stored_settings(const RunFolder& run) {
 
 // What the run recorded of itself.
 void add_proof(const RunFolder& run, int64_t steps, ArmRun& result) {
-  const Transformer model(stored_settings(run).model);
+  const RunSettings settings = stored_settings(run);
+  const Transformer model(settings.model, load_model_codes(run.latest(), settings.model));
   result.parameters = model.parameters().count();
   result.flops_per_token = model.training_flops_per_token();
   result.order_hash = hash64_hex(read_state(run.checkpoint(steps)).data_hash);
@@ -201,6 +203,15 @@ const std::vector<Ablation>& ablations() {
        {{"none", {"model.ngram_order=4", "model.ngram_dropout=0"}},
         {"0.3", {"model.ngram_order=4", "model.ngram_dropout=0.3"}},
         {"0.5", {"model.ngram_order=4", "model.ngram_dropout=0.5"}}}},
+      {"prime-embedding",
+       "lowers the held-out loss",
+       {{"dense", {"model.embedding=dense"}},
+        {"factorised-64", {"model.embedding=factorised", "model.embedding_width=64"}},
+        {"composite-input", {"model.embedding=composite", "model.tied_head=false"}},
+        {"composite", {"model.embedding=composite"}},
+        {"composite-dense-1024", {"model.embedding=composite", "model.embedding_dense_rows=1024"}},
+        {"composite-merges-2048", {"model.embedding=composite", "model.embedding_primes=2048"}},
+        {"random-codes", {"model.embedding=composite", "model.embedding_codes=random"}}}},
   };
   return all;
 }

@@ -53,8 +53,9 @@ double extrapolate(const std::vector<double>& differences) {
 }  // namespace
 
 GradientChecker::GradientChecker(const ModelConfig& config, const ops::Context& context, int64_t B,
-                                 int64_t T, uint64_t seed)
-    : model_(config),
+                                 int64_t T, uint64_t seed,
+                                 std::shared_ptr<const nn::CodeTable> codes)
+    : model_(config, std::move(codes)),
       B_(B),
       T_(checked_length(config, T)),
       seed_(seed),
@@ -166,8 +167,8 @@ GradcheckReport GradientChecker::check(const std::vector<float>& gradient) {
 }
 
 GradcheckReport gradcheck(const ModelConfig& config, const ops::Context& context, int64_t B,
-                          int64_t T, uint64_t seed) {
-  GradientChecker checker(config, context, B, T, seed);
+                          int64_t T, uint64_t seed, std::shared_ptr<const nn::CodeTable> codes) {
+  GradientChecker checker(config, context, B, T, seed, std::move(codes));
   return checker.check(checker.gradient());
 }
 

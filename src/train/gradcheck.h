@@ -40,9 +40,10 @@ inline constexpr double kGradcheckTolerance = 0.01;
 // Not thread-safe. `context` must outlive it.
 class GradientChecker {
  public:
-  // Error (kUsage) if the configuration is invalid or T exceeds its context.
+  // codes: of a composite embedding. Error (kUsage) if the configuration is invalid or T exceeds
+  // its context.
   GradientChecker(const ModelConfig& config, const ops::Context& context, int64_t B, int64_t T,
-                  uint64_t seed);
+                  uint64_t seed, std::shared_ptr<const nn::CodeTable> codes = nullptr);
 
   const Transformer& model() const { return model_; }
   // The engine's gradient of the mean loss, laid out by model().parameters().
@@ -69,6 +70,7 @@ class GradientChecker {
 
 // GradientChecker on its own gradient.
 GradcheckReport gradcheck(const ModelConfig& config, const ops::Context& context, int64_t B,
-                          int64_t T, uint64_t seed);
+                          int64_t T, uint64_t seed,
+                          std::shared_ptr<const nn::CodeTable> codes = nullptr);
 
 }  // namespace cllm

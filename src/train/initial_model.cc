@@ -64,7 +64,9 @@ void load_initial_weights(const RunSettings& settings, const Transformer& model,
         a.shape[0] == b.shape[0] || (&a == model.position_table() && a.shape[0] < b.shape[0]);
     return a.name == b.name && rows && a.count / a.shape[0] == b.count / b.shape[0];
   });
-  if (!fits)
+  const bool same_codes = model.codes() == nullptr || (initial.model->codes() != nullptr &&
+                                                       *initial.model->codes() == *model.codes());
+  if (!fits || !same_codes)
     throw Error(ErrorKind::kData, settings.train.init, "is of another shape than this run's model",
                 "give the model that the run was started from");
   for (size_t i = 0; i < ours.size(); ++i)

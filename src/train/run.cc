@@ -14,6 +14,7 @@
 #include "train/corpus.h"
 #include "train/interrupted.h"
 #include "train/parallel_choice.h"
+#include "train/run_codes.h"
 #include "train/run_loop.h"
 
 namespace cllm {
@@ -238,8 +239,9 @@ RunResult start_run(RunSettings settings, const fs::path& path, bool overwrite,
   const auto interrupted = [&] { return controls.poll && controls.poll() == RunRequest::kStop; };
   Corpus corpus = make_corpus(settings, data.path(), log, interrupted);
   complete_settings(settings, corpus, log);
+  const auto codes = codes_of_run(settings, corpus);
 
-  const Transformer model(settings.model);
+  const Transformer model(settings.model, codes);
   resolve_parallel(settings, model, engine, corpus, log, interrupted);
   const MemoryPlan memory = plan_memory(model, settings, engine.context());
   require_memory(memory);
@@ -272,7 +274,8 @@ RunResult resume_run(RunSettings settings, const RunFolder& folder, const Engine
       Tokenizer::load(origin.checkpoint ? *origin.checkpoint : folder.tokenizer());
   if (origin.checkpoint) require_same_tokenizer(folder, tokenizer, *origin.checkpoint);
   const Corpus corpus = open_corpus(settings, folder.data(), tokenizer);
-  const Transformer model(settings.model);
+  const auto codes = codes_of_run(settings, corpus, origin.checkpoint);
+  const Transformer model(settings.model, codes);
   const MemoryPlan memory = plan_memory(model, settings, engine.context());
   require_memory(memory);
   announce(settings, corpus, model, memory, engine, log);

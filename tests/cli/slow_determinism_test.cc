@@ -22,24 +22,32 @@ class Determinism : public TinyRun {
   }
 };
 
-// In a precision (precision.mode) and a way of sharing a step (parallel.mode).
+// In a precision (precision.mode) and a way of sharing a step (parallel.mode), perhaps with a
+// technique of src/crystal.
 struct Way {
   std::string precision, parallel;
-  std::string ngram_order = "0";
+  std::string technique = {};  // its name in the test's
+  Words more = {};
   Words settings() const {
-    return {"precision.mode=" + precision, "parallel.mode=" + parallel,
-            "model.ngram_order=" + ngram_order, "model.ngram_rows=64", "model.ngram_dropout=0.3"};
+    return Words{"precision.mode=" + precision, "parallel.mode=" + parallel} + more;
   }
 };
+const Words kNgrams = {"model.ngram_order=4", "model.ngram_rows=64", "model.ngram_dropout=0.3"};
+const Words kFactorised = {"model.embedding=factorised", "model.embedding_width=12"};
+const Words kComposite = {"model.embedding=composite", "model.embedding_dense_rows=5",
+                          "tokenizer.kind=bpe", "tokenizer.vocabulary_size=400"};
 class DeterminismIn : public Determinism, public testing::WithParamInterface<Way> {};
 INSTANTIATE_TEST_SUITE_P(Ways, DeterminismIn,
                          testing::Values(Way{"fp32", "operation"}, Way{"bf16", "operation"},
                                          Way{"fp16", "operation"}, Way{"fp32", "batch"},
                                          Way{"bf16", "batch"}, Way{"fp16", "batch"},
-                                         Way{"bf16", "operation", "4"}, Way{"fp32", "batch", "4"}),
+                                         Way{"bf16", "operation", "_ngrams", kNgrams},
+                                         Way{"fp32", "batch", "_ngrams", kNgrams},
+                                         Way{"fp32", "operation", "_factorised", kFactorised},
+                                         Way{"bf16", "batch", "_composite", kComposite}),
                          [](const auto& test) {
                            return test.param.precision + "_" + test.param.parallel +
-                                  (test.param.ngram_order == "0" ? "" : "_ngrams");
+                                  test.param.technique;
                          });
 
 TEST_P(DeterminismIn, OneToFourThreadsWriteTheSameCheckpoint) {

@@ -34,6 +34,9 @@ struct Way {
   Words settings = {};
 };
 const Words kNgrams = {"model.ngram_order=4", "model.ngram_rows=64", "model.ngram_dropout=0.3"};
+const Words kFactorised = {"model.embedding=factorised", "model.embedding_width=12"};
+const Words kComposite = {"model.embedding=composite", "model.embedding_dense_rows=5",
+                          "tokenizer.kind=bpe", "tokenizer.vocabulary_size=400"};
 
 class KillIn : public Kill, public testing::WithParamInterface<Way> {
  protected:
@@ -47,7 +50,9 @@ INSTANTIATE_TEST_SUITE_P(Ways, KillIn,
                          testing::Values(Way{"fp32", "operation"}, Way{"bf16", "operation"},
                                          Way{"fp16", "operation"}, Way{"fp32", "batch"},
                                          Way{"bf16", "batch"}, Way{"fp16", "batch"},
-                                         Way{"bf16", "operation", "_ngrams", kNgrams}),
+                                         Way{"bf16", "operation", "_ngrams", kNgrams},
+                                         Way{"bf16", "batch", "_factorised", kFactorised},
+                                         Way{"fp32", "operation", "_composite", kComposite}),
                          [](const auto& test) {
                            return test.param.precision + "_" + test.param.parallel +
                                   test.param.technique;

@@ -43,7 +43,7 @@ class CompressedFolder : public TemporaryFolder {
 
 TEST_F(CompressedFolder, EveryFamilyLoadsToTheSameBits) {
   for (const ModelConfig& config : small_models()) {
-    const Transformer model(config);
+    const Transformer model(config, testing::test_codes(config));
     Arena weights = random_weights(model);
     save_model(folder_, model, weights.data(), tokenizer_);
     const auto plain_bytes = fs::file_size(folder_ / "model.safetensors");

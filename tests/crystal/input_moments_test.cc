@@ -22,7 +22,7 @@ class InputMomentsTest : public ::testing::Test {
   }
 
   const Transformer model_{small_llama()};
-  const int32_t head_ = model_.head().weight_parameter();
+  const int32_t head_ = model_.head().linear().weight_parameter();
   const int64_t width_ = model_.config().width;
 };
 

@@ -17,7 +17,7 @@ json stored(const ModelConfig& config) {
 }
 
 TEST(ConfigJson, EveryFamilyComesBack) {
-  const std::vector<std::string> types = {"gpt2", "llama", "llama", "cllm"};
+  const std::vector<std::string> types = {"gpt2", "llama", "llama", "cllm", "cllm", "cllm", "cllm"};
   for (size_t i = 0; i < types.size(); ++i) {
     ModelConfig config = small_models()[i];
     const json file = stored(config);
@@ -113,6 +113,27 @@ TEST(ConfigJson, AFileFromBeforeTheNgramsHasNone) {
   EXPECT_EQ(config_from_json(file, "config.json").ngram_order, 0);
 }
 
+TEST(ConfigJson, AFileFromBeforeTheKindsOfEmbeddingHasATable) {
+  json file = stored(small_own());
+  for (const char* key : {"embedding", "embedding_width", "embedding_primes",
+                          "embedding_dense_rows", "embedding_codes"})
+    EXPECT_EQ(file.erase(key), 1u) << key;
+  EXPECT_EQ(config_from_json(file, "config.json").embedding, nn::EmbeddingKind::kDense);
+}
+
+// No other software computes these models, so their files must not look like those of a family.
+TEST(ConfigJson, OnlyATableIsOfAFamily) {
+  for (const ModelConfig& config : {small_factorised(), small_composite()})
+    EXPECT_EQ(stored(config)["model_type"], "cllm");
+}
+
+TEST(ConfigJson, AModelWhosePrimesWereNotCountedIsRefused) {
+  json file = stored(small_composite());
+  file["embedding_primes"] = 0;
+  EXPECT_THAT(error_of(ErrorKind::kData, [&] { config_from_json(file, "config.json"); }),
+              HasSubstr("config.json: \"embedding_primes\" is 0"));
+}
+
 // Every key of every family replaced by hostile values: an Error that names the file, or a model
 // that is small enough to be made, never a crash.
 TEST(ConfigJson, HostileValuesAreErrors) {
@@ -126,7 +147,8 @@ TEST(ConfigJson, HostileValuesAreErrors) {
         json changed = file;
         changed[key] = bad;
         try {
-          Transformer(config_from_json(changed, "config.json"));
+          const ModelConfig read = config_from_json(changed, "config.json");
+          Transformer(read, testing::test_codes(read));
         } catch (const Error& error) {
           EXPECT_EQ(error.exit_code(), 3) << key << " " << bad;
           EXPECT_THAT(error.what(), HasSubstr("config.json")) << key << " " << bad;

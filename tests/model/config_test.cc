@@ -48,7 +48,9 @@ TEST(ModelPreset, AnUnknownNameIsAnErrorThatListsThem) {
 
 std::string refusal(const ModelConfig& config) {
   const std::string message = error_of(ErrorKind::kUsage, [&] { config.validate(); });
-  EXPECT_EQ(error_of(ErrorKind::kUsage, [&] { Transformer model(config); }), message);
+  EXPECT_EQ(
+      error_of(ErrorKind::kUsage, [&] { Transformer model(config, testing::test_codes(config)); }),
+      message);
   return message;
 }
 
@@ -92,6 +94,81 @@ TEST(ModelConfig, RefusesTablesOfNgramsThatWouldForgetTokens) {
   EXPECT_EQ(refusal(config), "") << "without memory its tables do not matter";
 }
 
+TEST(ModelConfig, RefusesEmbeddingsThatSaveNothing) {
+  ModelConfig config = small_factorised();
+  EXPECT_EQ(refusal(config), "");
+  config.embedding_width = 24;
+  EXPECT_THAT(refusal(config),
+              HasSubstr("model.embedding_width: factors of width 24 save nothing"));
+  config.embedding_width = 0;
+  EXPECT_THAT(refusal(config),
+              HasSubstr("factors of width 64 save nothing in a model of width 24"));
+  config = small_composite();
+  EXPECT_EQ(refusal(config), "");
+  config.embedding_primes = 247;
+  EXPECT_THAT(refusal(config), HasSubstr("model.embedding: 247 primes and 10 dense rows save "
+                                         "nothing for 257 tokens"));
+}
+
+TEST(ModelConfig, RefusesSettingsOfAnotherEmbedding) {
+  ModelConfig config = small_gpt2();
+  config.embedding_width = 8;
+  EXPECT_THAT(refusal(config), HasSubstr("model.embedding_width: is of a factorised embedding"));
+  config = small_factorised();
+  config.embedding_primes = 8;
+  EXPECT_THAT(refusal(config), HasSubstr("model.embedding_primes: is of a composite embedding"));
+  config.embedding_primes = 0;
+  config.embedding_dense_rows = 8;
+  EXPECT_THAT(refusal(config), HasSubstr("model.embedding_dense_rows: is of a composite"));
+  config.embedding_dense_rows = 0;
+  config.embedding_codes = EmbeddingCodes::kRandom;
+  EXPECT_THAT(refusal(config), HasSubstr("model.embedding_codes: is of a composite"));
+}
+
+TEST(Transformer, ACompositeEmbeddingWithoutCodesIsAnError) {
+  EXPECT_THAT(error_of(ErrorKind::kUsage, [] { Transformer model(small_composite()); }),
+              HasSubstr("model.embedding: a composite embedding is made from a tokenizer"));
+}
+
+// Forward and backward of every matrix that a token meets, 6 operations a number; a row that is
+// looked up is none.
+TEST(Transformer, CountsTheOperationsOfEveryKindOfEmbedding) {
+  const auto flops = [](const ModelConfig& config) {
+    return Transformer(config, testing::test_codes(config)).training_flops_per_token();
+  };
+  const double table = 6.0 * 257 * 24;
+  const double rest = flops(small_gpt2()) - table;
+  ModelConfig config = small_factorised();
+  EXPECT_EQ(flops(config), rest + 2 * 6.0 * 24 * 20 + 6.0 * 257 * 20);
+  config.tied_head = false;
+  EXPECT_EQ(flops(config), rest + 6.0 * 24 * 20 + table);
+  config = small_composite();
+  const auto pieces = static_cast<double>(testing::test_codes(config)->pieces().size());
+  const double sums = 2 * 24 * pieces / 257;  // of the vectors of the input, and their gradient
+  EXPECT_DOUBLE_EQ(flops(config), rest + sums + 6.0 * 70 * 24 + 2 * pieces + 257);
+  config.tied_head = false;
+  EXPECT_DOUBLE_EQ(flops(config), rest + sums + table);
+}
+
+// An arm of an ablation begins as the others do.
+TEST(Transformer, TheKindOfEmbeddingChangesNoOtherParameterAtTheStart) {
+  ThreadPool pool(2);
+  const Transformer plain(small_gpt2());
+  Arena a(plain.parameters().arena_floats(), "a");
+  plain.initialise(pool, 7, a.data());
+  for (const ModelConfig& config : {small_factorised(), small_composite()}) {
+    const Transformer model(config, testing::test_codes(config));
+    Arena b(model.parameters().arena_floats(), "b");
+    model.initialise(pool, 7, b.data());
+    for (const Parameter& parameter : plain.parameters().all()) {
+      const Parameter* const other = model.parameters().find(parameter.name);
+      ASSERT_EQ(other == nullptr, parameter.name == "embedding.token") << parameter.name;
+      for (int64_t i = 0; other != nullptr && i < parameter.count; ++i)
+        ASSERT_EQ(a.data()[parameter.offset + i], b.data()[other->offset + i]) << parameter.name;
+    }
+  }
+}
+
 TEST(ModelConfig, DerivesWhatIsZero) {
   ModelConfig config = small_gpt2();
   EXPECT_EQ(config.kv_head_count(), 3);
@@ -108,7 +185,7 @@ TEST(ModelConfig, DerivesWhatIsZero) {
 // A second initialisation of other threads gives the same numbers; deviations are as configured.
 TEST(Transformer, InitialisesFromConfigurationAndSeedAlone) {
   for (const ModelConfig& config : small_models()) {
-    const Transformer model(config);
+    const Transformer model(config, testing::test_codes(config));
     ThreadPool one(1), three(3);
     Arena a(model.parameters().arena_floats(), "a"), b(model.parameters().arena_floats(), "b");
     model.initialise(one, 7, a.data());
@@ -128,9 +205,12 @@ TEST(Transformer, InitialisesFromConfigurationAndSeedAlone) {
         EXPECT_EQ(deviation, parameter.name.ends_with("gain") ? 1 : 0) << parameter.name;
       } else if (zero) {
         EXPECT_EQ(deviation, 0) << parameter.name;
-      } else {  // 4 standard errors of a sample of at least 500
-        EXPECT_NEAR(deviation / (config.init_deviation / (branch ? 2 : 1)), 1, 0.13)
-            << parameter.name;
+      } else {  // 4 standard errors of a sample of at least 480
+        // The projection keeps the length of what it projects.
+        const double expected = parameter.name == "embedding.projection.weight"
+                                    ? 1 / std::sqrt(static_cast<double>(parameter.shape[1]))
+                                    : config.init_deviation / (branch ? 2 : 1);
+        EXPECT_NEAR(deviation / expected, 1, 0.13) << parameter.name;
       }
     }
   }

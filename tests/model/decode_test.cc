@@ -39,7 +39,7 @@ std::vector<float> logits_of(const Transformer& model, const ops::Context& conte
 // The logits after each chunk, expected to be those of the full forward at its last token.
 void expect_chunks_agree(const ModelConfig& config, const ops::Context& context,
                          const std::vector<int64_t>& chunks) {
-  const Transformer model(config);
+  const Transformer model(config, testing::test_codes(config));
   const Arena weights = random_weights(model);
   const std::vector<int32_t> tokens = random_tokens(kT, 257, 4);
   const std::vector<float> full = logits_of(model, context, tokens, weights.data());
@@ -80,7 +80,7 @@ TEST(Decode, EveryEarlierTokenCounts) {
   ThreadPool pool(1);
   const ops::Context context{pool, kernels::chosen_table()};
   for (const ModelConfig& config : small_models()) {
-    const Transformer model(config);
+    const Transformer model(config, testing::test_codes(config));
     const Arena weights = random_weights(model);
     const std::vector<int32_t> tokens = random_tokens(kT, 256, 4);
     const std::vector<float> before = logits_of(model, context, tokens, weights.data());
@@ -100,7 +100,7 @@ TEST(Decode, EveryEarlierTokenCounts) {
 
 TEST(Decode, LogitsAreTheReferences) {
   for (const ModelConfig& config : small_models()) {
-    const Transformer model(config);
+    const Transformer model(config, testing::test_codes(config));
     const Arena weights = random_weights(model);
     const std::vector<int32_t> tokens = random_tokens(kT, 257, 4);
     std::vector<double> truth = reference::decoder_logits(model, widen(values_of(weights)),
@@ -123,7 +123,7 @@ TEST(Decode, EvaluateIsTheLossOfTheLogits) {
   ThreadPool pool(2);
   const ops::Context context{pool, kernels::chosen_table()};
   for (const ModelConfig& config : small_models()) {
-    const Transformer model(config);
+    const Transformer model(config, testing::test_codes(config));
     const Arena weights = random_weights(model);
     const std::vector<int32_t> tokens = random_tokens(kT + 1, 257, 4);
     const std::vector<int32_t> targets(tokens.begin() + 1, tokens.end());

@@ -60,7 +60,7 @@ TEST(DecodeWeights, ConvertsEveryMatrixAndNothingElse) {
   ThreadPool pool(2);
   const ops::Context context{pool, kernels::chosen_table()};
   for (const ModelConfig& config : small_models()) {
-    const Transformer model(config);
+    const Transformer model(config, testing::test_codes(config));
     const std::vector<float> before = values_of(random_weights(model));
     for (const WeightType type : kConverted) {
       const DecodeWeights weights(model, context, type, random_weights(model));
@@ -115,7 +115,7 @@ TEST(DecodeWeights, GiveTheLogitsOfTheWeightsThatTheyHold) {
     for_each_table([&](const kernels::Table& table) {
       ThreadPool pool(2);
       const ops::Context context{pool, table};
-      const Transformer model(config);
+      const Transformer model(config, testing::test_codes(config));
       const auto V = static_cast<size_t>(config.vocabulary_size);
       const std::vector<int32_t> tokens = random_tokens(kT, 257, 4);
       for (const WeightType type : kConverted) {

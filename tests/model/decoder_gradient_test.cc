@@ -9,14 +9,14 @@ namespace {
 
 using namespace ::cllm::testing;
 
-// 5 divides no number of choices, so every choice of every option is met with many others.
+// 13 divides no number of choices, so every choice of every option is met with many others.
 TEST(DecoderGradient, AlongRandomDirectionsForManyCombinationsOfOptions) {
-  check_combinations(5);
+  check_combinations(13);
 }
 
 TEST(DecoderGradient, AWrongGradientOfAnyParameterIsFound) {
   ThreadPool pool(2);
-  for (const int bits : {0, 2, 77, 500, 1023, kCombinations - 1}) {
+  for (const int bits : {0, 2, 77, 500, 1023, 4 << 10, 7 << 10, kCombinations - 1}) {
     const Problem problem(combination(bits));
     const std::vector<Direction> directions = directions_of(problem);
     const std::vector<float> right = run(problem, {pool, kernels::chosen_table()}).gradients;
@@ -34,7 +34,7 @@ TEST(DecoderGradient, AWrongGradientOfAnyParameterIsFound) {
   }
 }
 
-// Every single derivative, for GPT-2, Llama and everything at once.
+// Every single derivative, for GPT-2, Llama, everything at once, and the kinds of embedding.
 TEST(DecoderGradient, EveryElement) {
   ThreadPool pool(2);
   ModelConfig llama = tiny();
@@ -51,7 +51,11 @@ TEST(DecoderGradient, EveryElement) {
   all.tied_head = false;
   all.dropout = 0.2;
   remember_ngrams(all);
-  for (const ModelConfig& config : {tiny(), llama, all}) {
+  ModelConfig factorised = tiny(), composite = tiny(), own_head = all;
+  choose_embedding(factorised, nn::EmbeddingKind::kFactorised);
+  choose_embedding(composite, nn::EmbeddingKind::kComposite);
+  choose_embedding(own_head, nn::EmbeddingKind::kComposite);
+  for (const ModelConfig& config : {tiny(), llama, all, factorised, composite, own_head}) {
     SCOPED_TRACE(describe(config));
     const Problem problem(config);
     const std::vector<double> truth = complex_step_gradient(

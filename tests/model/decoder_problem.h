@@ -9,6 +9,7 @@
 
 #include "model/session.h"
 #include "reference/transformer.h"
+#include "testing_codes.h"
 #include "testing_tables.h"
 
 namespace cllm::testing {
@@ -39,6 +40,16 @@ inline void remember_ngrams(ModelConfig& config) {
   config.ngram_dropout = 0.3;
 }
 
+// 11 tokens of 8 numbers each.
+inline void choose_embedding(ModelConfig& config, nn::EmbeddingKind kind) {
+  config.embedding = kind;
+  if (kind == nn::EmbeddingKind::kFactorised) config.embedding_width = 5;
+  if (kind == nn::EmbeddingKind::kComposite) {
+    config.embedding_primes = 5;
+    config.embedding_dense_rows = 2;
+  }
+}
+
 // Bit by bit the options of a configuration.
 inline ModelConfig combination(int bits) {
   const auto take = [&](int choices) {
@@ -58,23 +69,24 @@ inline ModelConfig combination(int bits) {
   config.dropout = take(2) * 0.25;
   config.head_size = take(2) * 6;
   if (take(2) == 1) remember_ngrams(config);
+  choose_embedding(config, static_cast<nn::EmbeddingKind>(take(3)));
   return config;
 }
-inline constexpr int kCombinations = 3 << 10;
+inline constexpr int kCombinations = 9 << 10;
 
 inline std::string describe(const ModelConfig& c) {
   return fmt::format(
-      "mlp {} norm {} position {} bias {} K {} qk_norm {} cap {} tied {} p {} D {} n {}",
+      "mlp {} norm {} position {} bias {} K {} qk_norm {} cap {} tied {} p {} D {} n {} e {}",
       static_cast<int>(c.mlp), static_cast<int>(c.norm), static_cast<int>(c.position), c.bias,
       c.kv_head_count(), c.qk_norm, c.logit_softcap, c.tied_head, c.dropout, c.head_width(),
-      c.ngram_order);
+      c.ngram_order, static_cast<int>(c.embedding));
 }
 
 // A model with random numbers everywhere (gains and biases too) and a batch with one ignored
 // target.
 struct Problem {
   explicit Problem(const ModelConfig& config)
-      : model(config),
+      : model(config, test_codes(config)),
         weights(static_cast<size_t>(model.parameters().arena_floats())),
         tokens(random_tokens(kB * kT, static_cast<int32_t>(config.vocabulary_size), 1)),
         targets(random_tokens(kB * kT, static_cast<int32_t>(config.vocabulary_size), 2)),

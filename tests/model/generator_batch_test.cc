@@ -34,7 +34,8 @@ GenerationOptions options(int64_t tokens) {
 
 // A model of random weights, which says something else after every prompt.
 struct Problem {
-  explicit Problem(const ModelConfig& config, int threads = 2) : pool(threads), model(config) {}
+  explicit Problem(const ModelConfig& config, int threads = 2)
+      : pool(threads), model(config, testing::test_codes(config)) {}
 
   Generator generator(WeightType type, int64_t batch) {
     return {model, context, DecodeWeights(model, context, type, random_weights(model)), batch};

@@ -51,7 +51,7 @@ class ModelFolder : public TemporaryFolder {
 
 TEST_F(ModelFolder, EveryFamilyComesBackBitForBit) {
   for (const ModelConfig& config : small_models()) {
-    const Transformer model(config);
+    const Transformer model(config, testing::test_codes(config));
     const Arena weights = random_weights(model);
     save_model(folder_, model, weights.data(), tokenizer_);
     const LoadedModel loaded = load_model(folder_);
@@ -102,7 +102,7 @@ TEST_F(ModelFolder, RecordsStandForMatrices) {
       values[i] = static_cast<float>(record.data[0]) - static_cast<float>(i);
   };
   for (const ModelConfig& config : small_models()) {
-    const Transformer model(config);
+    const Transformer model(config, testing::test_codes(config));
     const Arena weights = random_weights(model);
     std::vector<float> expected = values_of(weights);
     MatrixRecords records;
@@ -146,7 +146,7 @@ TEST_F(ModelFolder, AMissingTensorIsNamed) {
 
 TEST_F(ModelFolder, AnotherShapeIsNamed) {
   ModelConfig config = small_llama();
-  const Transformer model(config);
+  const Transformer model(config, testing::test_codes(config));
   save_model(folder_, model, random_weights(model).data(), tokenizer_);
   config.mlp_width = 32;
   const Transformer other(config);
@@ -170,7 +170,7 @@ TEST_F(ModelFolder, DamageIsAnErrorOfTheFile) {
 TEST_F(ModelFolder, ALargerTokenizerIsRefused) {
   ModelConfig config = small_gpt2();
   config.vocabulary_size = 200;
-  const Transformer model(config);
+  const Transformer model(config, testing::test_codes(config));
   save_model(folder_, model, random_weights(model).data(), tokenizer_);
   EXPECT_THAT(error_of(ErrorKind::kData, [&] { load_model(folder_); }),
               HasSubstr("the tokenizer has 257 tokens, the model 200"));
@@ -179,10 +179,88 @@ TEST_F(ModelFolder, ALargerTokenizerIsRefused) {
   EXPECT_FALSE(load_model(folder_).tokenizer.has_value());
 }
 
+// Codes of a composite embedding lie in the file of the weights.
+class ModelCodes : public ModelFolder {
+ protected:
+  void SetUp() override {
+    ModelFolder::SetUp();
+    save_model(folder_, model_, random_weights(model_).data(), tokenizer_);
+  }
+  // Writes the file again with other codes.
+  void replace(const std::vector<int32_t>& offsets, const std::vector<int32_t>& pieces,
+               DType type = DType::kI32) {
+    const fs::path path = folder_ / "model.safetensors", old = folder_ / "old.safetensors";
+    fs::rename(path, old);
+    const SafetensorsFile file(old);
+    SafetensorsWriter writer;
+    for (const StoredTensor& tensor : file.tensors())
+      if (!tensor.name.starts_with("embedding.codes."))
+        writer.add(tensor.name, tensor.dtype, tensor.shape, tensor.data);
+    writer.add("embedding.codes.offsets", type, {std::ssize(offsets)}, offsets.data());
+    if (!pieces.empty())
+      writer.add("embedding.codes.pieces", type, {std::ssize(pieces)}, pieces.data());
+    writer.write(path);
+  }
+  std::string refusal() {
+    return error_of(ErrorKind::kData, [&] { load_model(folder_); });
+  }
+  std::vector<int32_t> offsets() const {
+    return {model_.codes()->offsets().begin(), model_.codes()->offsets().end()};
+  }
+  std::vector<int32_t> pieces() const {
+    return {model_.codes()->pieces().begin(), model_.codes()->pieces().end()};
+  }
+
+  const Transformer model_{small_composite(), testing::test_codes(small_composite())};
+};
+
+TEST_F(ModelCodes, ComeBackWithTheModel) {
+  const LoadedModel loaded = load_model(folder_);
+  ASSERT_NE(loaded.model->codes(), nullptr);
+  EXPECT_EQ(*loaded.model->codes(), *model_.codes());
+  EXPECT_EQ(load_model_codes(folder_, small_gpt2()), nullptr);
+}
+
+TEST_F(ModelCodes, DamagedOnesAreRefused) {
+  replace(offsets(), pieces());
+  EXPECT_EQ(*load_model(folder_).model->codes(), *model_.codes()) << "as they were";
+  std::vector<int32_t> wrong = pieces();
+  wrong.back() = 70;
+  replace(offsets(), wrong);
+  EXPECT_THAT(refusal(),
+              HasSubstr("embedding.codes.pieces: a piece of token 256 is not one of 70"));
+  wrong.back() = -1;
+  replace(offsets(), wrong);
+  EXPECT_THAT(refusal(), HasSubstr("token 256"));
+  wrong = pieces();
+  wrong.pop_back();
+  replace(offsets(), wrong);
+  EXPECT_THAT(refusal(), HasSubstr("offsets do not cover"));
+  replace({0, 1}, {3});
+  EXPECT_THAT(refusal(), HasSubstr("codes of 1 tokens, the model has 257"));
+  replace(offsets(), {});
+  EXPECT_THAT(refusal(), HasSubstr("embedding.codes.pieces"));
+  replace(offsets(), pieces(), DType::kF32);
+  EXPECT_THAT(refusal(), HasSubstr("is not a list of 32-bit integers"));
+}
+
+TEST_F(ModelCodes, WeightsOfOtherCodesAreRefused) {
+  std::vector<int32_t> offsets = {0}, pieces;
+  for (int32_t token = 0; token < 257; ++token) {
+    pieces.push_back(token % 70);
+    offsets.push_back(token + 1);
+  }
+  const Transformer other(small_composite(),
+                          std::make_shared<const nn::CodeTable>(70, offsets, pieces));
+  Arena weights(other.parameters().arena_floats(), "a test");
+  EXPECT_THAT(error_of(ErrorKind::kData, [&] { load_weights(folder_, other, weights.data()); }),
+              HasSubstr("other codes"));
+}
+
 // Every element of the arena is in exactly one piece, and comes back from it.
 TEST(StoredNames, PiecesCoverTheArenaOnce) {
   for (const ModelConfig& config : small_models()) {
-    const Transformer model(config);
+    const Transformer model(config, testing::test_codes(config));
     const Arena weights = random_weights(model);
     Arena back(weights.floats(), "a test");
     std::set<std::string> names;
@@ -211,7 +289,7 @@ TEST(StoredNames, PiecesCoverTheArenaOnce) {
 TEST(StoredNames, LayoutsAreHuggingFaces) {
   const auto shapes = [](const ModelConfig& config) {
     std::map<std::string, std::vector<int64_t>> by_name;
-    for (const StoredPiece& piece : stored_pieces(Transformer(config)))
+    for (const StoredPiece& piece : stored_pieces(Transformer(config, testing::test_codes(config))))
       by_name[piece.name] = piece.shape;
     return by_name;
   };

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "model/transformer.h"
 #include "tensor/arena.h"
+#include "testing_codes.h"
 #include "testing_tables.h"
 
 namespace cllm {
@@ -54,10 +55,29 @@ inline ModelConfig small_own() {
   return config;
 }
 
+inline ModelConfig small_factorised() {
+  ModelConfig config = small_gpt2();
+  config.embedding = nn::EmbeddingKind::kFactorised;
+  config.embedding_width = 20;
+  return config;
+}
+
+// Its codes are testing::test_codes().
+inline ModelConfig small_composite() {
+  ModelConfig config = small_gpt2();
+  config.embedding = nn::EmbeddingKind::kComposite;
+  config.embedding_primes = 60;
+  config.embedding_dense_rows = 10;
+  return config;
+}
+
 inline std::vector<ModelConfig> small_models() {
   ModelConfig tied = small_llama();
   tied.tied_head = true;
-  return {small_gpt2(), small_llama(), tied, small_own()};
+  ModelConfig own_head = small_factorised();
+  own_head.tied_head = false;
+  return {small_gpt2(), small_llama(),    tied, small_own(), small_factorised(),
+          own_head,     small_composite()};
 }
 
 // Every setting by name and value.

@@ -48,7 +48,7 @@ constexpr double kMost = 0.5;
 
 TEST(SessionStorage, SixteenBitGradientsAreThoseOfFp32UpToTheirRounding) {
   ThreadPool pool(2);
-  for (int bits = 0; bits < testing::kCombinations; bits += 37) {
+  for (int bits = 0; bits < testing::kCombinations; bits += 113) {
     const ModelConfig config = testing::combination(bits);
     SCOPED_TRACE(testing::describe(config));
     const Problem problem(config);
@@ -71,7 +71,7 @@ TEST(SessionStorage, SixteenBitGradientsAreThoseOfFp32UpToTheirRounding) {
 
 TEST(SessionStorage, RecomputingBlocksGivesTheSameBits) {
   ThreadPool pool(3);
-  for (int bits = 0; bits < testing::kCombinations; bits += 41) {
+  for (int bits = 0; bits < testing::kCombinations; bits += 127) {
     const ModelConfig config = testing::combination(bits);
     SCOPED_TRACE(testing::describe(config));
     const Problem problem(config);
@@ -102,7 +102,7 @@ TEST(SessionStorage, RecomputingAndSixteenBitsNeedLessMemory) {
   config.width = 64;
   config.mlp_width = 256;
   config.context_length = 64;
-  const Transformer model(config);
+  const Transformer model(config, testing::test_codes(config));
   const ops::Context context{pool, kernels::chosen_table()};
   const auto activations = [&](Storage storage, Recompute recompute) {
     const Planner plan = Session::plan_only(

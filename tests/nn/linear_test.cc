@@ -94,6 +94,30 @@ TEST(Linear, DeclaresItsParameters) {
   EXPECT_EQ(table.at(2).initial, Initial::kZero) << "deviation 0 starts at zero";
 }
 
+// The transpose of a linear: its weight's gradient is that of x W.
+TEST(Linear, TheOtherWay) {
+  for_each_context([](const ops::Context& context) {
+    LayerRig rig(context, 2, 5);
+    const Linear linear(rig.table(), "l", kIn, kOut, false, 0.02);
+    rig.place(linear.reduction_floats(rig.rows()));
+    Outcome o{random_vector(static_cast<size_t>(rig.rows() * kOut), 1), unset(rig.rows() * kIn),
+              random_vector(static_cast<size_t>(rig.rows() * kIn), 2), unset(rig.rows() * kOut)};
+    const nn::Run run = rig.run();
+    linear.forward_transposed(run, rig.scratch(), rig.rows(), o.x.data(), o.y.data());
+    linear.backward_transposed(run, rig.scratch(), rig.rows(), o.x.data(), o.dy.data(),
+                               o.dx.data());
+    const auto truth = [](const auto& weights, const auto& x) {
+      const auto w = weights.get("l.weight");
+      auto turned = w;
+      for (size_t out = 0; out < kOut; ++out)
+        for (size_t in = 0; in < kIn; ++in)
+          turned[in * kOut + out] = w[out * kIn + in];
+      return reference::linear(static_cast<size_t>(kOut), turned, {}, x);
+    };
+    EXPECT_TRUE(rig.check(o.x, o.y, o.dy, o.dx, {}, truth));
+  });
+}
+
 TEST(Linear, TiedToAnotherParameter) {
   ThreadPool pool(1);
   const ops::Context context{pool, kernels::chosen_table()};

@@ -11,6 +11,7 @@
 
 #include "model/transformer.h"
 #include "reference/attention.h"
+#include "reference/composite.h"
 #include "reference/cross_entropy.h"
 #include "reference/elementwise.h"
 #include "reference/embedding.h"
@@ -207,6 +208,16 @@ std::vector<T> ngrams(const ModelConfig& config, const Weights<T>& weights, Call
   return dropped(call, kNgramSite, std::move(sum));
 }
 
+// E [V, C], the vector of every token, whatever the embedding's kind.
+template <class T>
+std::vector<T> token_vectors(const nn::EmbeddingOptions& o, const Weights<T>& weights) {
+  if (o.kind == nn::EmbeddingKind::kFactorised)
+    return linear(weights, "embedding.projection", o.width, weights.get("embedding.factors"));
+  if (o.kind == nn::EmbeddingKind::kComposite)
+    return composite(o.codes->matrix(), static_cast<size_t>(o.C), weights.get("embedding.pieces"));
+  return weights.get("embedding.token");
+}
+
 // Logits [B T, V] before the softcap.
 template <class T>
 std::vector<T> decoder_logits(const Transformer& model, const std::vector<T>& arena, Call call,
@@ -214,7 +225,7 @@ std::vector<T> decoder_logits(const Transformer& model, const std::vector<T>& ar
   const ModelConfig& config = model.config();
   const Weights<T> weights{model.parameters(), arena};
   call.frequencies = rotary_frequencies(config);
-  const auto table = weights.get("embedding.token");
+  const auto table = token_vectors(model.embedding().options(), weights);
   auto x = embedding(static_cast<size_t>(call.T), static_cast<size_t>(config.width), tokens, table,
                      weights.get("embedding.position"));
   x = plus(std::move(x), ngrams(config, weights, call, tokens));

@@ -106,6 +106,34 @@ TEST_F(Compress, EveryMatrixIsCodedAndTheFolderLoads) {
   EXPECT_LT(error, 0.02 * power);
 }
 
+// Factors and rows that tokens share are matrices like others; codes are kept as they are.
+TEST_F(Compress, EveryKindOfEmbedding) {
+  for (const ModelConfig& config : {small_factorised(), small_composite()}) {
+    const Transformer model(config, testing::test_codes(config));
+    const Arena weights = random_weights(model);
+    const std::string name = model.codes() == nullptr ? "factorised" : "composite";
+    const CompressReport report =
+        compress_model({model, weights.data(), tokenizer_, TokenView(*text_, 0, 600)}, settings_,
+                       folder_ / name, engine_, quiet());
+    int64_t matrices = 0;
+    for (const Parameter& parameter : model.parameters().all())
+      if (parameter.shape.size() == 2) matrices += parameter.count;
+    EXPECT_EQ(report.weights, matrices);
+    const LoadedModel loaded =
+        load_model(resolve_model_folder(folder_ / name, log_), coded_matrix_decoder());
+    EXPECT_EQ(loaded.model->codes() == nullptr, model.codes() == nullptr);
+    if (model.codes() != nullptr) {
+      EXPECT_EQ(*loaded.model->codes(), *model.codes());
+    }
+    double error = 0, power = 0;
+    for (int64_t i = 0; i < weights.floats(); ++i) {
+      error += std::pow(double{loaded.weights.data()[i]} - weights.data()[i], 2);
+      power += std::pow(double{weights.data()[i]}, 2);
+    }
+    EXPECT_LT(error, 0.02 * power) << "as above";
+  }
+}
+
 TEST_F(Compress, ManyThreadsGiveTheSameBytes) {
   compress("two");
   const Engine one(1);

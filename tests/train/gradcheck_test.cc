@@ -23,7 +23,14 @@ std::vector<ModelConfig> families() {
   relu.dropout = 0;
   relu.mlp = nn::MlpKind::kRelu2;
   relu.zero_init_projections = true;
-  return {gpt2, llama, relu};
+  ModelConfig factorised = gpt2, composite = llama;
+  factorised.embedding = nn::EmbeddingKind::kFactorised;
+  factorised.embedding_width = 10;
+  composite.tied_head = true;
+  composite.embedding = nn::EmbeddingKind::kComposite;
+  composite.embedding_primes = 12;
+  composite.embedding_dense_rows = 3;
+  return {gpt2, llama, relu, factorised, composite};
 }
 
 std::string bad_rows(const GradcheckReport& report) {
@@ -38,9 +45,10 @@ TEST(Gradcheck, AcceptsTheEngineForEveryTable) {
   for (const ModelConfig& config : families()) {
     testing::for_each_table([&](const kernels::Table& table) {
       for (const uint64_t seed : {1, 2}) {
-        const GradcheckReport report = gradcheck(config, {pool, table}, 2, 8, seed);
+        const auto codes = testing::test_codes(config);
+        const GradcheckReport report = gradcheck(config, {pool, table}, 2, 8, seed, codes);
         EXPECT_TRUE(report.ok) << bad_rows(report);
-        EXPECT_EQ(report.rows.size(), 2 * Transformer(config).parameters().all().size());
+        EXPECT_EQ(report.rows.size(), 2 * Transformer(config, codes).parameters().all().size());
         EXPECT_TRUE(std::all_of(report.rows.begin(), report.rows.end(),
                                 [](const GradcheckRow& row) { return row.analytic != 0; }))
             << "a part of the model was not exercised";
@@ -53,8 +61,8 @@ TEST(Gradcheck, AcceptsTheEngineForEveryTable) {
 TEST(Gradcheck, RejectsAWrongGradientOfAnyParameter) {
   ThreadPool pool(1);
   const ops::Context context{pool, kernels::chosen_table()};
-  for (const ModelConfig& config : {families()[0], families()[1]}) {
-    GradientChecker checker(config, context, 2, 8, 3);
+  for (const ModelConfig& config : {families()[0], families()[1], families()[3], families()[4]}) {
+    GradientChecker checker(config, context, 2, 8, 3, testing::test_codes(config));
     const std::vector<float> right = checker.gradient();
     ASSERT_TRUE(checker.check(right).ok);
     for (const Parameter& parameter : checker.model().parameters().all()) {

@@ -111,7 +111,8 @@ TEST_F(Allocation, ATrainingStepMakesNoneAfterTheFirst) {
   by_shards.parallel.mode = ParallelSettings::Mode::kBatch;
   by_shards.parallel.shards = 2;
   for (const RunSettings& family :
-       {gpt2_settings(), llama_settings(), sgd, muon_settings(), by_ranges, by_shards}) {
+       {gpt2_settings(), llama_settings(), sgd, muon_settings(), by_ranges, by_shards,
+        factorised_settings(), composite_settings()}) {
     for (const RunSettings& settings : in_every_storage(family)) {
       for (const int threads : {1, 3}) {
         SCOPED_TRACE(fmt::format("{}, {} threads", storage_name(settings), threads));

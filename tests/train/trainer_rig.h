@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "testing.h"
+#include "testing_codes.h"
 #include "train/trainer.h"
 
 namespace cllm {
@@ -63,10 +64,27 @@ inline RunSettings muon_settings() {
   return settings;
 }
 
+inline RunSettings factorised_settings() {
+  RunSettings settings = gpt2_settings();
+  settings.model.embedding = nn::EmbeddingKind::kFactorised;
+  settings.model.embedding_width = 10;
+  return settings;
+}
+
+// The codes are testing::test_codes().
+inline RunSettings composite_settings() {
+  RunSettings settings = llama_settings();
+  settings.model.tied_head = true;
+  settings.model.embedding = nn::EmbeddingKind::kComposite;
+  settings.model.embedding_primes = 60;
+  settings.model.embedding_dense_rows = 10;
+  return settings;
+}
+
 struct TrainerRig {
   explicit TrainerRig(const RunSettings& wanted, int threads = 2)
       : settings(wanted),
-        model(settings.model),
+        model(settings.model, testing::test_codes(settings.model)),
         dataset(TokenDataset::from_tokens(
             testing::random_tokens(700, static_cast<int32_t>(settings.model.vocabulary_size), 8),
             static_cast<int>(settings.model.vocabulary_size))),

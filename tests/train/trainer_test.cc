@@ -16,7 +16,8 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 TEST(Trainer, SameBitsForAnyNumberOfThreads) {
-  for (const RunSettings& family : {gpt2_settings(), llama_settings(), muon_settings()}) {
+  for (const RunSettings& family : {gpt2_settings(), llama_settings(), muon_settings(),
+                                    factorised_settings(), composite_settings()}) {
     for (const RunSettings& settings : in_every_storage(family)) {
       SCOPED_TRACE(storage_name(settings));
       TrainerRig one(settings, 1);
@@ -38,7 +39,8 @@ TEST(Trainer, SameBitsForAnyNumberOfThreads) {
 // Dropout, micro-batches and a dynamic loss scale included.
 TEST(Trainer, RecomputingBlocksGivesTheSameBits) {
   for (const RunSettings& family :
-       {gpt2_settings(), llama_settings(), muon_settings(), in_backward(gpt2_settings())}) {
+       {gpt2_settings(), llama_settings(), muon_settings(), factorised_settings(),
+        composite_settings(), in_backward(gpt2_settings())}) {
     for (RunSettings settings : in_every_precision(family)) {
       SCOPED_TRACE(storage_name(settings));
       TrainerRig kept(settings);
@@ -190,7 +192,8 @@ TEST(Trainer, TakesTheMemoryThatWasPlanned) {
   sgd.optimizer.kind = OptimizerSettings::Kind::kSgd;
   const RunSettings by_ranges = in_backward(gpt2_settings());
   std::vector<RunSettings> all = in_every_storage(gpt2_settings());
-  all.insert(all.end(), {sgd, muon_settings(), by_ranges});
+  all.insert(all.end(),
+             {sgd, muon_settings(), by_ranges, factorised_settings(), composite_settings()});
   for (const RunSettings& settings : all) {
     SCOPED_TRACE(storage_name(settings));
     TrainerRig rig(settings);

@@ -15,7 +15,7 @@ using ::cllm::testing::same_bits;
 struct UpdateRig {
   explicit UpdateRig(const RunSettings& wanted)
       : settings(wanted),
-        model(settings.model),
+        model(settings.model, testing::test_codes(settings.model)),
         updater(model, context, settings),
         plan(model, settings, context) {}
 
@@ -40,7 +40,8 @@ std::vector<int> updates(const UpdateRig& rig) {
 }
 
 TEST(UpdatePlan, EveryParameterIsUpdatedOnce) {
-  for (const RunSettings& settings : {gpt2_settings(), llama_settings(), muon_settings()}) {
+  for (const RunSettings& settings : {gpt2_settings(), llama_settings(), muon_settings(),
+                                      factorised_settings(), composite_settings()}) {
     const UpdateRig rig(settings);
     const std::vector<int> count = updates(rig);
     for (const Parameter& parameter : rig.model.parameters().all())

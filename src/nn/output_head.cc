@@ -1,0 +1,80 @@
+#include "nn/output_head.h"
+
+#include <algorithm>
+
+namespace cllm::nn {
+
+OutputHead::OutputHead(ParameterTable& table, int64_t C, int64_t V, double deviation)
+    : linear_(table, "head", C, V, false, deviation) {}
+
+OutputHead OutputHead::tied_to(const ParameterTable& table, const TokenEmbedding& embedding) {
+  OutputHead head;
+  head.linear_ = Linear::tied_to(table, embedding.table_parameter());
+  if (embedding.projection() != nullptr) head.projection_ = *embedding.projection();
+  head.codes_ = embedding.options().codes;
+  return head;
+}
+
+double OutputHead::training_flops() const {
+  double flops = 6 * static_cast<double>(linear_.in() * linear_.out());
+  if (projection_) flops += 6 * static_cast<double>(projection_->in() * projection_->out());
+  // A sum and a scale per token; the gradient takes the scale and as many additions as pieces.
+  if (codes_ != nullptr)
+    flops +=
+        2 * static_cast<double>(codes_->pieces().size()) + static_cast<double>(codes_->tokens());
+  return flops;
+}
+
+HeadPlan OutputHead::plan(Planner& planner, const ops::Context& context, const PlanShape& shape,
+                          int64_t rows) const {
+  HeadPlan plan;
+  if (projection_) {
+    plan.inner = shape.declare(planner, "head.inner", rows * projection_->in());
+    if (shape.training)
+      plan.dinner = shape.declare(planner, "head.dinner", rows * projection_->in());
+  }
+  if (codes_ != nullptr) {
+    plan.inner = shape.declare(planner, "head.inner", rows * codes_->rows());
+    plan.sums =
+        planner.declare("head.sums", ops::composite_logits_scratch(context, codes_->matrix()));
+  }
+  return plan;
+}
+
+void OutputHead::forward(const Run& run, const Scratch& scratch, const HeadPlan& plan, int64_t N,
+                         ops::ConstValues x, ops::Values logits) const {
+  if (!plan.inner.valid()) return linear_.forward(run, scratch, N, x, logits);
+  const ops::Values inner = run.values(plan.inner);
+  if (projection_) {
+    projection_->forward_transposed(run, scratch, N, x, inner);
+    linear_.forward(run, scratch, N, inner, logits);
+  } else {
+    linear_.forward(run, scratch, N, x, inner);
+    ops::composite_logits(run.context, N, codes_->matrix(), inner, logits, run.at(plan.sums));
+  }
+}
+
+void OutputHead::backward(const Run& run, const Scratch& scratch, const HeadPlan& plan, int64_t N,
+                          ops::ConstValues x, ops::ConstValues dlogits, ops::Values dx) const {
+  if (!plan.inner.valid()) return linear_.backward(run, scratch, N, x, dlogits, dx);
+  const ops::Values inner = run.values(plan.inner);
+  if (projection_) {
+    const ops::Values dinner = run.values(plan.dinner);
+    linear_.backward(run, scratch, N, inner, dlogits, dinner);
+    projection_->backward_transposed(run, scratch, N, x, dinner, dx);
+  } else {
+    ops::composite_logits_backward(run.context, N, codes_->matrix(), dlogits, inner,
+                                   run.at(plan.sums));
+    linear_.backward(run, scratch, N, x, inner, dx);
+  }
+}
+
+int64_t OutputHead::gemm_floats(const ops::Context& context, const PlanShape& shape,
+                                int64_t N) const {
+  int64_t floats = linear_.gemm_floats(context, shape, N);
+  if (projection_)
+    floats = std::max(floats, projection_->transposed_gemm_floats(context, shape, N));
+  return floats;
+}
+
+}  // namespace cllm::nn

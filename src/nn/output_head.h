@@ -1,0 +1,51 @@
+// Logits of the last layer: a matrix of its own, or the transpose of the token embedding, in the
+// kind that it has: h E^T is h T^T for a table, (h B) A^T for factors, (h U^T) S^T for codes. The
+// last two are exact softmaxes over the whole vocabulary in fewer operations.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "nn/linear.h"
+#include "nn/token_embedding.h"
+
+namespace cllm::nn {
+
+struct HeadPlan {
+  Slot inner;   // [rows, r or K]: h B or h U^T; with codes then its gradient
+  Slot dinner;  // [rows, r]: the gradient of h B
+  Slot sums;    // ops::composite_logits_scratch
+};
+
+class OutputHead {
+ public:
+  OutputHead() = default;
+  // Declares head.weight [V, C].
+  OutputHead(ParameterTable& table, int64_t C, int64_t V, double deviation);
+  static OutputHead tied_to(const ParameterTable& table, const TokenEmbedding& embedding);
+
+  // The product with a dense matrix: head.weight, or the table of the embedding.
+  const Linear& linear() const { return linear_; }
+  // Floating-point operations of forward and backward per token.
+  double training_flops() const;
+
+  // In the event of forward() and backward(), for at most `rows` rows at a time.
+  HeadPlan plan(Planner& planner, const ops::Context& context, const PlanShape& shape,
+                int64_t rows) const;
+  // logits [N, V] of x [N, C].
+  void forward(const Run& run, const Scratch& scratch, const HeadPlan& plan, int64_t N,
+               ops::ConstValues x, ops::Values logits) const;
+  // Gradients of the parameters += and dx [N, C] = from dlogits [N, V], after forward() of the same
+  // rows.
+  void backward(const Run& run, const Scratch& scratch, const HeadPlan& plan, int64_t N,
+                ops::ConstValues x, ops::ConstValues dlogits, ops::Values dx) const;
+  // Floats of Scratch::gemm.
+  int64_t gemm_floats(const ops::Context& context, const PlanShape& shape, int64_t N) const;
+
+ private:
+  Linear linear_;
+  std::optional<Linear> projection_;
+  std::shared_ptr<const CodeTable> codes_;
+};
+
+}  // namespace cllm::nn
