@@ -210,6 +210,11 @@ const std::vector<Ablation>& ablations() {
        {{"none", {"model.ngram_order=4", "model.ngram_dropout=0"}},
         {"0.3", {"model.ngram_order=4", "model.ngram_dropout=0.3"}},
         {"0.5", {"model.ngram_order=4", "model.ngram_dropout=0.5"}}}},
+      {"exact-reduction",
+       "lowers the held-out loss",
+       {{"tree", {"parallel.mode=batch", "parallel.reduction=tree"}},
+        {"fixed", {"parallel.mode=batch", "parallel.reduction=fixed"}},
+        {"super", {"parallel.mode=batch", "parallel.reduction=super"}}}},
   };
   return all;
 }
