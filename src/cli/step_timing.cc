@@ -22,6 +22,23 @@ double operations(const Transformer& model, int64_t B, int64_t T) {
   return (model.training_flops_per_token() - longer) * static_cast<double>(B * T);
 }
 
+// Batch and context so that a batch takes `most` operations, if they can be so small.
+void shorten(const Transformer& model, double most, RunSettings& settings) {
+  int64_t& B = settings.train.batch_size;
+  int64_t& T = settings.model.context_length;
+  int64_t least = 1;
+  if (settings.parallel.exact()) {
+    // Sequences are computed apart, so the step is the same in one batch; with fewer of them than
+    // shards, a thread may have none.
+    B *= settings.train.gradient_accumulation_steps;
+    least = settings.parallel.shards;
+  }
+  while (T > 64 && operations(model, 1, T) > most)
+    T /= 2;
+  while (B / 2 >= least && operations(model, B, T) > most)
+    B /= 2;
+}
+
 // The median of a few steps.
 double time_step(Trainer& trainer) {
   std::vector<double> seconds;
@@ -45,13 +62,8 @@ StepTiming time_steps(const Transformer& model, const RunSettings& wanted, const
   // What a run chooses is at least as fast.
   if (settings.parallel.mode == ParallelSettings::Mode::kAuto)
     settings.parallel.mode = ParallelSettings::Mode::kOperation;
-  int64_t& B = settings.train.batch_size;
-  int64_t& T = settings.model.context_length;
-  const double most = kOperations * engine.threads().count;
-  while (T > 64 && operations(model, 1, T) > most)
-    T /= 2;
-  while (B > 1 && operations(model, B, T) > most)
-    B /= 2;
+  shorten(model, kOperations * engine.threads().count, settings);
+  const int64_t B = settings.train.batch_size, T = settings.model.context_length;
   const double share = operations(model, wanted.train.batch_size, model.config().context_length) /
                        operations(model, B, T);
 

@@ -212,6 +212,11 @@ const std::vector<Ablation>& ablations() {
         {"composite-dense-1024", {"model.embedding=composite", "model.embedding_dense_rows=1024"}},
         {"composite-merges-2048", {"model.embedding=composite", "model.embedding_primes=2048"}},
         {"random-codes", {"model.embedding=composite", "model.embedding_codes=random"}}}},
+      {"exact-reduction",
+       "lowers the held-out loss",
+       {{"tree", {"parallel.mode=batch", "parallel.reduction=tree"}},
+        {"fixed", {"parallel.mode=batch", "parallel.reduction=fixed"}},
+        {"super", {"parallel.mode=batch", "parallel.reduction=super"}}}},
   };
   return all;
 }

@@ -37,9 +37,9 @@ Evaluation evaluate(const EvalWindows& windows, int64_t limit,
 Evaluation evaluate(GradientSource& source, const float* weights, const EvalWindows& windows,
                     int64_t limit, const std::vector<int32_t>& token_bytes,
                     const EvaluationProgress& progress) {
-  CHECK_MSG(windows.batch_size() == source.shape().B && windows.context() == source.shape().T,
-            "windows B={} T={}, source B={} T={}", windows.batch_size(), windows.context(),
-            source.shape().B, source.shape().T);
+  const int64_t B = source.evaluation_batch(), T = source.shape().T;
+  CHECK_MSG(windows.batch_size() == B && windows.context() == T,
+            "windows B={} T={}, source B={} T={}", windows.batch_size(), windows.context(), B, T);
   const HeldWeights held(source, weights);
   return evaluate(
       windows, limit, token_bytes,

@@ -33,7 +33,7 @@ Evaluation evaluate(const EvalWindows& windows, int64_t limit,
                     const std::vector<int32_t>& token_bytes, const BatchLoss& batch_loss,
                     const EvaluationProgress& progress = {});
 
-// The same of a neural model, whose B and T are the windows'.
+// The same of a neural model, whose evaluation_batch() and T are the windows'.
 Evaluation evaluate(GradientSource& source, const float* weights, const EvalWindows& windows,
                     int64_t limit, const std::vector<int32_t>& token_bytes,
                     const EvaluationProgress& progress = {});

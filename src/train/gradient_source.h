@@ -1,7 +1,8 @@
-// Losses and gradients of whole batches with all threads, in one of two ways: the threads share
+// Losses and gradients of whole batches with all threads, in one of three ways: the threads share
 // every operation (train/operation_parallel.h), or each takes a part of the batch
-// (train/batch_parallel.h). Both give the same bits for any number of threads; between the two,
-// sums differ by rounding.
+// (train/batch_parallel.h), or a sequence at a time, whose gradients are added exactly
+// (train/exact_parallel.h). All give the same bits for any number of threads; between them, sums
+// differ by rounding.
 #pragma once
 
 #include <cstdint>
@@ -30,8 +31,13 @@ class GradientSource {
   GradientSource& operator=(const GradientSource&) = delete;
   virtual ~GradientSource() = default;
 
-  // Of the batches that it takes.
+  // Of the micro-batches that it takes.
   virtual const nn::PlanShape& shape() const = 0;
+  // Sequences of the batches that evaluate() takes.
+  virtual int64_t evaluation_batch() const { return shape().B; }
+  // By how much the dropout counter, MicroBatch::dropout.micro_step, grows from one micro-batch to
+  // the next.
+  virtual int64_t forward_passes() const { return 1; }
   // Activations and packed weights.
   virtual int64_t activation_bytes() const = 0;
   // Gradients besides those that callers give.

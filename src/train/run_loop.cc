@@ -21,7 +21,8 @@ RunLoop::RunLoop(const RunSettings& settings, const RunFolder& folder, const Cor
       trainer_(model, engine.context(), settings, corpus.train),
       token_bytes_(token_bytes(corpus.tokenizer)) {
   if (corpus.validation.size() >= 2)
-    windows_.emplace(corpus.validation, settings.train.batch_size, model.config().context_length);
+    windows_.emplace(corpus.validation, trainer_.source().evaluation_batch(),
+                     model.config().context_length);
   else
     log.warn(fmt::format("the held-out text has {} tokens: the model is not evaluated",
                          corpus.validation.size()));

@@ -1,6 +1,7 @@
 #include "train/settings.h"
 
 #include "base/error.h"
+#include "optim/exact_sum.h"
 
 namespace cllm {
 namespace {
@@ -22,6 +23,10 @@ constexpr EnumName<ParallelSettings::Mode> kParallelNames[] = {
     {ParallelSettings::Mode::kAuto, "auto"},
     {ParallelSettings::Mode::kBatch, "batch"},
     {ParallelSettings::Mode::kOperation, "operation"}};
+constexpr EnumName<ParallelSettings::Reduction> kReductionNames[] = {
+    {ParallelSettings::Reduction::kTree, "tree"},
+    {ParallelSettings::Reduction::kFixed, "fixed"},
+    {ParallelSettings::Reduction::kSuper, "super"}};
 
 }  // namespace
 
@@ -171,6 +176,13 @@ void ParallelSettings::list(FieldList& fields) {
                       "which no more can be busy",
               .minimum = 1,
               .maximum = 1024});
+  fields.add(
+      "reduction", reduction, kReductionNames,
+      {.help =
+           "batch: how gradients are added up; tree: by shards, in a fixed order; fixed, super: "
+           "by sequences, exactly, so that results depend on the sequences of a step, not on "
+           "how batch_size, gradient_accumulation_steps and shards cut it; fixed keeps the "
+           "highest 40 to 80 bits, super all"});
 }
 
 void ScheduleSettings::list(FieldList& fields) {
@@ -251,7 +263,23 @@ bool RunSettings::updates_in_backward() const {
          parallel.mode == ParallelSettings::Mode::kOperation;
 }
 
+void RunSettings::validate_reduction() const {
+  if (!parallel.exact()) return;
+  if (parallel.mode != ParallelSettings::Mode::kBatch)
+    throw Error(ErrorKind::kUsage, "parallel.reduction",
+                "exact sums need the gradient of each sequence by itself, which only "
+                "parallel.mode = batch computes",
+                "set parallel.mode=batch too, or leave the reduction at tree");
+  if (train.batch_size * train.gradient_accumulation_steps > optim::ExactSum::kMostTerms)
+    throw Error(ErrorKind::kUsage, "train.batch_size",
+                fmt::format("{} times {} batches are more sequences than an exact sum can hold",
+                            train.batch_size, train.gradient_accumulation_steps),
+                fmt::format("choose at most {} sequences per step, or parallel.reduction=tree",
+                            optim::ExactSum::kMostTerms));
+}
+
 void RunSettings::validate_training() const {
+  validate_reduction();
   if (precision.loss_scale != 0 && precision.mode != PrecisionSettings::Mode::kFp16)
     throw Error(ErrorKind::kUsage, "precision.loss_scale", "only precision.mode = fp16 has one",
                 "drop it or choose fp16");

@@ -78,8 +78,11 @@ struct PrecisionSettings {
 
 struct ParallelSettings {
   enum class Mode { kAuto, kBatch, kOperation };
+  enum class Reduction { kTree, kFixed, kSuper };
   Mode mode = Mode::kOperation;
   int64_t shards = 4;
+  Reduction reduction = Reduction::kTree;
+  bool exact() const { return reduction != Reduction::kTree; }
   void list(FieldList& fields);
 };
 
@@ -139,6 +142,9 @@ struct RunSettings {
   // Error (kUsage) for combinations that mean nothing; the first asks nothing of `data`.
   void validate_training() const;
   void validate() const;
+
+ private:
+  void validate_reduction() const;
 };
 
 }  // namespace cllm

@@ -92,9 +92,11 @@ MicroBatch Trainer::next_batch() {
     const uint64_t chain[] = {data_hash_, hash64(tokens_.data() + row, T * sizeof(int32_t))};
     data_hash_ = hash64(chain, sizeof chain);
   }
+  const auto micro_step = static_cast<uint64_t>(state_.micro_steps);
+  state_.micro_steps += source_->forward_passes();
   return {
       {tokens_.data(), targets_.data(), settings_.train.batch_size, model_.config().context_length},
-      {static_cast<uint64_t>(settings_.train.seed), static_cast<uint64_t>(state_.micro_steps++)}};
+      {static_cast<uint64_t>(settings_.train.seed), micro_step}};
 }
 
 // Mean loss of the step; gradients_ = its gradient times the loss scale.
@@ -176,7 +178,7 @@ StepResult Trainer::step() {
 // there is no memory, need not be looked at.
 void Trainer::diverge(const StepResult& result) {
   const int64_t batches = settings_.train.gradient_accumulation_steps;
-  const int64_t before = state_.micro_steps - batches;
+  const int64_t before = state_.micro_steps - batches * source_->forward_passes();
   const auto rewind = [&] {
     state_.micro_steps = before;
     loader_.restore(state_.loader);

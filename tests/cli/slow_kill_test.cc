@@ -37,6 +37,7 @@ const Words kNgrams = {"model.ngram_order=4", "model.ngram_rows=64", "model.ngra
 const Words kFactorised = {"model.embedding=factorised", "model.embedding_width=12"};
 const Words kComposite = {"model.embedding=composite", "model.embedding_dense_rows=5",
                           "tokenizer.kind=bpe", "tokenizer.vocabulary_size=400"};
+const Words kFixed = {"parallel.reduction=fixed"}, kSuper = {"parallel.reduction=super"};
 
 class KillIn : public Kill, public testing::WithParamInterface<Way> {
  protected:
@@ -46,17 +47,18 @@ class KillIn : public Kill, public testing::WithParamInterface<Way> {
            set(GetParam().settings);
   }
 };
-INSTANTIATE_TEST_SUITE_P(Ways, KillIn,
-                         testing::Values(Way{"fp32", "operation"}, Way{"bf16", "operation"},
-                                         Way{"fp16", "operation"}, Way{"fp32", "batch"},
-                                         Way{"bf16", "batch"}, Way{"fp16", "batch"},
-                                         Way{"bf16", "operation", "_ngrams", kNgrams},
-                                         Way{"bf16", "batch", "_factorised", kFactorised},
-                                         Way{"fp32", "operation", "_composite", kComposite}),
-                         [](const auto& test) {
-                           return test.param.precision + "_" + test.param.parallel +
-                                  test.param.technique;
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Ways, KillIn,
+    testing::Values(Way{"fp32", "operation"}, Way{"bf16", "operation"}, Way{"fp16", "operation"},
+                    Way{"fp32", "batch"}, Way{"bf16", "batch"}, Way{"fp16", "batch"},
+                    Way{"bf16", "operation", "_ngrams", kNgrams},
+                    Way{"bf16", "batch", "_factorised", kFactorised},
+                    Way{"fp32", "operation", "_composite", kComposite},
+                    Way{"fp32", "batch", "_fixed", kFixed}, Way{"bf16", "batch", "_super", kSuper},
+                    Way{"fp16", "batch", "_fixed", kFixed}),
+    [](const auto& test) {
+      return test.param.precision + "_" + test.param.parallel + test.param.technique;
+    });
 
 TEST_P(KillIn, TwelveKillsEndInTheSameRun) {
   const ProgramResult straight = cllm(run_of_this_way("straight"));

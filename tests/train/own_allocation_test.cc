@@ -110,9 +110,11 @@ TEST_F(Allocation, ATrainingStepMakesNoneAfterTheFirst) {
   RunSettings by_shards = gpt2_settings();
   by_shards.parallel.mode = ParallelSettings::Mode::kBatch;
   by_shards.parallel.shards = 2;
+  RunSettings exact = by_shards;
+  exact.parallel.reduction = ParallelSettings::Reduction::kFixed;
   for (const RunSettings& family :
        {gpt2_settings(), llama_settings(), sgd, muon_settings(), by_ranges, by_shards,
-        factorised_settings(), composite_settings()}) {
+        factorised_settings(), composite_settings(), exact}) {
     for (const RunSettings& settings : in_every_storage(family)) {
       for (const int threads : {1, 3}) {
         SCOPED_TRACE(fmt::format("{}, {} threads", storage_name(settings), threads));

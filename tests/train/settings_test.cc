@@ -61,6 +61,23 @@ TEST(RunSettings, AHeadRateNeedsAHeadOfItsOwn) {
   EXPECT_THAT(refusal({"optimizer.embedding_learning_rate=0"}), HasSubstr("same or a number > 0"));
 }
 
+TEST(RunSettings, AnExactReductionTakesSequencesApart) {
+  for (const char* reduction : {"parallel.reduction=fixed", "parallel.reduction=super"}) {
+    EXPECT_EQ(refusal({reduction, "parallel.mode=batch"}), "");
+    EXPECT_THAT(refusal({reduction}), HasSubstr("only parallel.mode = batch"));
+    EXPECT_THAT(refusal({reduction, "parallel.mode=auto"}), HasSubstr("set parallel.mode=batch"));
+    EXPECT_THAT(refusal({reduction, "parallel.mode=batch", "train.batch_size=1048576",
+                         "train.gradient_accumulation_steps=9"}),
+                HasSubstr("more sequences than an exact sum can hold"));
+    EXPECT_EQ(refusal({reduction, "parallel.mode=batch", "train.batch_size=1048576",
+                       "train.gradient_accumulation_steps=8"}),
+              "");
+    EXPECT_FALSE(Bound({reduction, "parallel.mode=batch", "train.clip_norm=0"})
+                     .settings.updates_in_backward());
+  }
+  EXPECT_EQ(refusal({"parallel.reduction=tree", "parallel.mode=auto"}), "");
+}
+
 TEST(RunSettings, StoredSettingsReadBackAlike) {
   Bound first({"optimizer.kind=muon", "precision.mode=fp16", "optimizer.muon_cautious_decay=true",
                "optimizer.embedding_learning_rate=0.015", "train.ema_decay=0.99"});
