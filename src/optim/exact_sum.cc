@@ -15,10 +15,12 @@ namespace {
 // A digit of place p counts units of 2^(kPlaceBits p + kUnitExponent), the smallest fp32 at p = 0.
 constexpr int kPlaceBits = 40, kUnitExponent = -149;
 constexpr double kBase = 0x1p40;
+constexpr int64_t kMask = (int64_t{1} << kPlaceBits) - 1;
 // Adding it rounds a magnitude below 2^51 to an integer, which then stands in the low bits.
 constexpr double kRounder = 0x1.8p52;
 constexpr int32_t kInfinity = 0x7f800000;
-constexpr int16_t kNotFinite = std::numeric_limits<int16_t>::max();  // a top place
+// Top places of blocks that have seen what is no number: the larger stays.
+constexpr int16_t kNan = std::numeric_limits<int16_t>::max(), kInfinite = kNan - 1;
 
 // The bits of the largest magnitude and of the smallest that is not zero.
 struct Extent {
@@ -47,21 +49,30 @@ int low_place(int32_t smallest) {
   return (std::max(smallest >> 23, 1) - 1) / kPlaceBits;
 }
 
-// rest [n], in units of a place: its digits are added to sums, and the rest becomes what is left,
-// in units of the next lower place. All of it is exact.
-void take_digits(int64_t n, double* rest, int64_t* sums) {
-  for (int64_t i = 0; i < n; ++i) {
-    const double shifted = rest[i] + kRounder;
-    sums[i] += std::bit_cast<int64_t>(shifted) - std::bit_cast<int64_t>(kRounder);
-    rest[i] = (rest[i] - (shifted - kRounder)) * kBase;
-  }
+// kInfinite or kNan if this is one, else below both.
+int16_t mark_of(int32_t largest) {
+  return largest < kInfinity ? -1 : largest == kInfinity ? kInfinite : kNan;
+}
+
+// The digit of `rest`, in units of its place, is added to the sum; what is left is returned, in
+// units of the next lower place. All of it is exact.
+double take_digit(double rest, int64_t& sum) {
+  const double shifted = rest + kRounder;
+  sum += std::bit_cast<int64_t>(shifted) - std::bit_cast<int64_t>(kRounder);
+  return (rest - (shifted - kRounder)) * kBase;
+}
+
+// One pass for the usual case, digits at two neighbouring places.
+void take_two_digits(int64_t n, const float* x, double scale, int64_t* high, int64_t* low) {
+  for (int64_t i = 0; i < n; ++i)
+    take_digit(take_digit(static_cast<double>(x[i]) * scale, high[i]), low[i]);
 }
 
 // Digits below the highest into [0, 2^40), carries upwards. The value stays.
 void carry(std::span<int64_t> digits) {
   for (size_t j = 0; j + 1 < digits.size(); ++j) {
     digits[j + 1] += digits[j] >> kPlaceBits;
-    digits[j] &= (int64_t{1} << kPlaceBits) - 1;
+    digits[j] &= kMask;
   }
 }
 
@@ -97,6 +108,37 @@ float nearest_float(std::span<int64_t> digits, int low) {
   return negative ? -magnitude : magnitude;
 }
 
+// The same of two digits without the loops, where a magnitude stays below 2^113.
+class TwoDigitRounding {
+ public:
+  explicit TwoDigitRounding(int low)
+      : unit_(std::ldexp(1.0, kPlaceBits * low + kUnitExponent)),
+        coarse_(unit_ * 0x1p20),
+        low_(low) {}
+
+  float operator()(int64_t high, int64_t low) const {
+    const int64_t sum = high + (low >> kPlaceBits), rest = low & kMask;  // 0 <= rest < 2^40
+    if (std::abs(sum) < int64_t{1} << 22)
+      return scaled(sum * (int64_t{1} << kPlaceBits) + rest, unit_);
+    if (std::abs(sum) < int64_t{1} << 42) {
+      // At least 42 bits; the last one says whether there is more below.
+      const int64_t head = sum * (int64_t{1} << 20) + (rest >> 20);
+      return scaled(head | ((rest & 0xfffff) != 0 ? 1 : 0), coarse_);
+    }
+    std::array<int64_t, 2> digits = {low, high};
+    return nearest_float(digits, low_);
+  }
+
+ private:
+  // Rounds once: the product with a power of two is exact, and what is subnormal needed no
+  // rounding.
+  static float scaled(int64_t head, double unit) {
+    return static_cast<float>(static_cast<double>(static_cast<float>(head)) * unit);
+  }
+  double unit_, coarse_;
+  int low_;
+};
+
 int64_t blocks_of(int64_t count) {
   return (count + ExactSum::kBlock - 1) / ExactSum::kBlock;
 }
@@ -130,7 +172,7 @@ int64_t ExactSum::bytes() const {
 
 void ExactSum::clear() {
   terms_ = 0;
-  std::ranges::fill(places_, Places{kNotFinite, -1});
+  std::ranges::fill(places_, Places{kNan, -1});
 }
 
 const int64_t* ExactSum::row(int place, int64_t block) const {
@@ -152,22 +194,30 @@ void ExactSum::make_room(int64_t block, Places wanted) {
 void ExactSum::add_block(int64_t block, int64_t n, std::span<const float* const> parts) {
   Places& places = places_[static_cast<size_t>(block)];
   for (const float* part : parts) {
-    if (places.top == kNotFinite) return;
     const float* x = part + block * kBlock;
     const Extent extent = extent_of(n, x);
     if (extent.largest == 0) continue;
-    if (extent.largest >= kInfinity) {
-      places.top = kNotFinite;
-      return;
+    const int16_t mark = std::max(mark_of(extent.largest), places.top);
+    if (mark >= kInfinite) {
+      places.top = mark;
+      continue;
     }
     const int top = top_place(extent.largest), low = low_place(extent.smallest);
     make_room(block, {static_cast<int16_t>(low), static_cast<int16_t>(top)});
-    std::array<double, kBlock> rest;
-    const double scale = std::ldexp(1.0, -kUnitExponent - kPlaceBits * top);
+    add_digits(block, n, x, std::max<int>(low, places.low), top);
+  }
+}
+
+void ExactSum::add_digits(int64_t block, int64_t n, const float* x, int low, int top) {
+  const double scale = std::ldexp(1.0, -kUnitExponent - kPlaceBits * top);
+  if (low == top - 1) return take_two_digits(n, x, scale, row(top, block), row(low, block));
+  std::array<double, kBlock> rest;
+  for (int64_t i = 0; i < n; ++i)
+    rest[static_cast<size_t>(i)] = static_cast<double>(x[i]) * scale;
+  for (int place = top; place >= low; --place) {
+    int64_t* sums = row(place, block);
     for (int64_t i = 0; i < n; ++i)
-      rest[static_cast<size_t>(i)] = static_cast<double>(x[i]) * scale;
-    for (int place = top; place >= std::max<int>(low, places.low); --place)
-      take_digits(n, rest.data(), row(place, block));
+      rest[static_cast<size_t>(i)] = take_digit(rest[static_cast<size_t>(i)], sums[i]);
   }
 }
 
@@ -183,8 +233,9 @@ void ExactSum::add(const ops::Context& context, std::span<const float* const> pa
 
 void ExactSum::round_block(int64_t block, int64_t n, float* out) const {
   const Places places = places_[static_cast<size_t>(block)];
-  if (places.top == kNotFinite) {
-    std::fill_n(out, n, std::numeric_limits<float>::quiet_NaN());
+  if (places.top >= kInfinite) {
+    using Limits = std::numeric_limits<float>;
+    std::fill_n(out, n, places.top == kNan ? Limits::quiet_NaN() : Limits::infinity());
     return;
   }
   if (places.top < places.low) {
@@ -195,6 +246,12 @@ void ExactSum::round_block(int64_t block, int64_t n, float* out) const {
   std::array<const int64_t*, kAllDigits> rows{};
   for (size_t j = 0; j < used; ++j)
     rows[j] = row(places.low + static_cast<int>(j), block);
+  if (used == 2 && places.top <= 5) {
+    const TwoDigitRounding rounded(places.low);
+    for (int64_t i = 0; i < n; ++i)
+      out[i] = rounded(rows[1][i], rows[0][i]);
+    return;
+  }
   std::array<int64_t, kAllDigits> digits{};
   for (int64_t i = 0; i < n; ++i) {
     for (size_t j = 0; j < used; ++j)

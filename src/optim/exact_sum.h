@@ -20,7 +20,7 @@ namespace cllm::optim {
 // the range, a sum of zero is +0). With two: what lies below the second place is left out of each
 // term, at most 2^-40 of the largest magnitude of the block, so that the sum of n terms is off by
 // n times that at most, and by nothing if every term is a multiple of the second place's unit.
-// A block that has seen a NaN or an infinity is NaN in every element.
+// A block that has seen a NaN is NaN in every element; one that has seen an infinity, infinite.
 //
 // Not thread-safe; add and round_to share their work among the threads of the context, with the
 // same bits for any number of them. Nothing is allocated after construction, and memory of places
@@ -58,6 +58,8 @@ class ExactSum {
   }
   void add_block(int64_t block, int64_t n, std::span<const float* const> parts);
   void make_room(int64_t block, Places wanted);
+  // The digits of x [n] at places low to top.
+  void add_digits(int64_t block, int64_t n, const float* x, int low, int top);
   void round_block(int64_t block, int64_t n, float* out) const;
 
   int64_t count_;

@@ -230,8 +230,9 @@ TEST(ExactSum, GrowingTermsLeaveNothingBehind) {
     EXPECT_TRUE(same_bits(exact_sum(rising, digits), exact_sum(falling, digits)));
 }
 
-TEST(ExactSum, ABlockThatSawNoNumberIsNone) {
-  for (const float bad : {kInfinite, -kInfinite, std::numeric_limits<float>::quiet_NaN()}) {
+TEST(ExactSum, ABlockThatSawWhatIsNoNumberIsNone) {
+  constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+  for (const float bad : {kInfinite, -kInfinite, kNan}) {
     for (const int digits : {ExactSum::kTwoDigits, ExactSum::kAllDigits}) {
       for (const size_t which : {0, 2, 4}) {
         Terms all = gradient_terms(5, 300, 6);
@@ -241,7 +242,8 @@ TEST(ExactSum, ABlockThatSawNoNumberIsNone) {
         const std::vector<float> wanted = oracle_sum(all);
         for (size_t i = 0; i < sum.size(); ++i) {
           if (i / 64 == 1) {
-            EXPECT_TRUE(std::isnan(sum[i])) << i;
+            EXPECT_EQ(std::isnan(sum[i]), std::isnan(bad)) << i;
+            EXPECT_FALSE(std::isfinite(sum[i])) << i;
           } else {
             EXPECT_NEAR(sum[i] / wanted[i], 1, 1e-4) << i;
           }
@@ -249,6 +251,14 @@ TEST(ExactSum, ABlockThatSawNoNumberIsNone) {
       }
     }
   }
+}
+
+TEST(ExactSum, ANanOutranksAnInfinityInAnyOrder) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  for (const Terms& all : {Terms{{1}, {kInfinite}, {nan}}, Terms{{nan}, {kInfinite}, {1}},
+                           Terms{{kInfinite}, {nan}, {-kInfinite}}})
+    EXPECT_TRUE(std::isnan(exact_sum(all, ExactSum::kTwoDigits)[0]));
+  EXPECT_EQ(exact_sum({{-1}, {-kInfinite}, {kInfinite}}, ExactSum::kAllDigits)[0], kInfinite);
 }
 
 TEST(ExactSum, BeginsAgainWhenItIsCleared) {
