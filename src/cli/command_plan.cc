@@ -234,7 +234,7 @@ int plan_command(const PlanOptions& options, ActionContext& context) {
   settings.model.vocabulary_size = plan.vocabulary.size;
   choose_ngram_moduli(settings.model);
   const Transformer model(settings.model);
-  const Engine engine(static_cast<int>(settings.train.threads));
+  const Engine engine(static_cast<int>(settings.train.threads), settings.parallel.tile_order);
   context.log.info(engine.description());
   plan.parameters = model.parameters().count();
   plan.parts = parts_of(model.parameters());

@@ -66,6 +66,12 @@ std::string order_hash(const RunSettings& settings, const RunFolder& run) {
   std::vector<int32_t> tokens(kHashedBatches * batch), targets(batch);
   for (size_t i = 0; i < kHashedBatches; ++i)
     loader.next(tokens.data() + i * batch, targets.data());
+  // The same token is the same whatever id it has.
+  if (settings.tokenizer.order != VocabularyOrder::kIdentity) {
+    const std::vector<Token> made = made_ids(corpus.tokenizer);
+    for (Token& token : tokens)
+      token = made[static_cast<size_t>(token)];
+  }
   return hash_of(tokens.data(), std::ssize(tokens) * static_cast<int64_t>(sizeof(int32_t)));
 }
 
@@ -210,6 +216,12 @@ const std::vector<Ablation>& ablations() {
        {{"none", {"model.ngram_order=4", "model.ngram_dropout=0"}},
         {"0.3", {"model.ngram_order=4", "model.ngram_dropout=0.3"}},
         {"0.5", {"model.ngram_order=4", "model.ngram_dropout=0.5"}}}},
+      {"locality",
+       "lowers the held-out loss",
+       {{"identity", {"tokenizer.order=identity"}},
+        {"frequency", {"tokenizer.order=frequency"}},
+        {"ulam", {"tokenizer.order=ulam"}}},
+       true},
   };
   return all;
 }

@@ -206,10 +206,16 @@ void warn_of_other_kernels(const RunFolder& run, const Engine& engine, Log& log)
                     before.get<std::string>(), now));
 }
 
+// Where the rows of tokens begin that have other ids than they were made with.
+std::vector<Token> row_origins(const RunSettings& settings, const Tokenizer& tokenizer) {
+  if (settings.tokenizer.order == VocabularyOrder::kIdentity) return {};
+  return made_ids(tokenizer);
+}
+
 // Weights, optimizer and position as the checkpoint has them, or as they are at the start.
-void prepare_trainer(Trainer& trainer, const Origin& origin, const RunFolder& run,
-                     const Tokenizer& tokenizer) {
-  if (!origin.checkpoint) return trainer.initialise();
+void prepare_trainer(Trainer& trainer, const Origin& origin, const RunSettings& settings,
+                     const RunFolder& run, const Tokenizer& tokenizer) {
+  if (!origin.checkpoint) return trainer.initialise(row_origins(settings, tokenizer));
   load_checkpoint(*origin.checkpoint, trainer.contents(tokenizer));
   trainer.restore(origin.state);
   restore_links(run, origin.state);
@@ -237,7 +243,7 @@ RunResult start_run(RunSettings settings, const fs::path& path, bool overwrite,
   require_memory(memory);
   announce(settings, corpus, model, memory, engine, log);
   RunLoop loop(settings, folder, corpus, model, engine, log, controls);
-  loop.trainer().initialise();
+  loop.trainer().initialise(row_origins(settings, corpus.tokenizer));
   RunFolder::create(
       path, {resolved_settings(settings), command + "\n", environment_json(model, engine, memory)},
       overwrite, [&] {
@@ -270,7 +276,7 @@ RunResult resume_run(RunSettings settings, const RunFolder& folder, const Engine
   RunLoop loop(settings, folder, corpus, model, engine, log, controls);
   const int64_t step = origin.state.step;
   reconsider_early_stop(origin.state, settings, folder, log);
-  prepare_trainer(loop.trainer(), origin, folder, tokenizer);
+  prepare_trainer(loop.trainer(), origin, settings, folder, tokenizer);
   warn_of_other_kernels(folder, engine, log);
   if (step == settings.train.steps)
     log.info(
@@ -285,9 +291,9 @@ RunResult resume_run(RunSettings settings, const RunFolder& folder, const Engine
 }
 
 bool may_change_on_resume(std::string_view key) {
-  constexpr std::string_view kKeys[] = {"train.steps",     "train.threads",
-                                        "train.clip_norm", "train.log_every",
-                                        "train.recompute", "precision.loss_scale"};
+  constexpr std::string_view kKeys[] = {
+      "train.steps",     "train.threads",        "train.clip_norm",    "train.log_every",
+      "train.recompute", "precision.loss_scale", "parallel.tile_order"};
   constexpr std::string_view kSections[] = {"optimizer.",  "schedule.", "evaluation.",
                                             "checkpoint.", "sample.",   "sampling."};
   if (key == "optimizer.kind") return false;  // the moments of one mean nothing to the other

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "crystal/vocabulary_order.h"
 #include "model/generator.h"
 #include "optim/ema.h"
 #include "optim/optimizer.h"
@@ -73,8 +74,9 @@ Trainer::Trainer(const Transformer& model, const ops::Context& context, const Ru
   targets_.resize(rows);
 }
 
-void Trainer::initialise() {
+void Trainer::initialise(std::span<const Token> origins) {
   model_.initialise(context_.pool, static_cast<uint64_t>(settings_.train.seed), weights_.data());
+  if (!origins.empty()) place_token_rows(model_, origins, weights_.data());
   if (!settings_.train.init.empty()) load_initial_weights(settings_, model_, weights_.data());
   std::copy_n(weights_.data(), average_.floats(), average_.data());
 }

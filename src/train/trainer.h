@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "data/loader.h"
@@ -47,8 +48,9 @@ class Trainer {
   Trainer(const Transformer& model, const ops::Context& context, const RunSettings& settings,
           TokenView tokens);
 
-  // Fresh weights from the seed, or those of train.init.
-  void initialise();
+  // Fresh weights from the seed, or those of train.init. origins: if not empty, token t has the
+  // fresh rows of origins[t] (crystal/vocabulary_order.h).
+  void initialise(std::span<const Token> origins = {});
 
   // One optimizer step over batch_size * gradient_accumulation_steps sequences. Error (kDiverged),
   // before the update, naming the first bad tensor and without a hint, if the loss or the gradient
