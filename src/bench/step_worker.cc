@@ -41,7 +41,7 @@ class StepServer {
   explicit StepServer(const RunSettings& settings)
       : pool_(choose_threads(static_cast<int>(settings.train.threads)).count),
         context_{pool_, kernels::chosen_table(), nullptr,
-                 choose_blocking(kernels::chosen_table()).blocking},
+                 choose_blocking(kernels::chosen_table()).blocking, settings.parallel.tile_order},
         model_(settings.model),
         data_(
             random_tokens(kBatches * settings.train.batch_size * settings.model.context_length + 1,

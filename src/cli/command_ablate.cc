@@ -30,7 +30,8 @@ int ablate(const AblateOptions& options, ActionContext& context) {
   plan.seeds = options.seeds;
   if (!options.budget.empty()) plan.budget = parse_duration(options.budget, "--budget");
   install_signal_handlers();
-  const Engine engine(static_cast<int>(plan.settings.train.threads));
+  const Engine engine(static_cast<int>(plan.settings.train.threads),
+                      plan.settings.parallel.tile_order);
   const AblationResult result = run_ablation(ablation, plan, options.out, context.command_line,
                                              engine, context.log, {poll_signals});
   write_ablation_report(result, context.command_line, options.out);

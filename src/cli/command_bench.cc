@@ -13,6 +13,7 @@ void add_bench(Program& program) {
   add_bench_limits(program, *group);
   add_bench_gemm(program, *group);
   add_bench_ops(program, *group);
+  add_bench_locality(program, *group);
   add_bench_step(program, *group);
   add_bench_generate(program, *group);
   add_bench_compare(program, *group);

@@ -251,7 +251,7 @@ int plan_command(const PlanOptions& options, ActionContext& context) {
   choose_ngram_moduli(settings.model);
   const auto codes = plan_codes(settings, plan.vocabulary);
   const Transformer model(settings.model, codes);
-  const Engine engine(static_cast<int>(settings.train.threads));
+  const Engine engine(static_cast<int>(settings.train.threads), settings.parallel.tile_order);
   context.log.info(engine.description());
   plan.parameters = model.parameters().count();
   plan.parts = parts_of(model.parameters());

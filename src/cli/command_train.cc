@@ -92,7 +92,7 @@ int train(const TrainOptions& options, ActionContext& context) {
     return 0;
   }
   install_signal_handlers();
-  const Engine engine(static_cast<int>(settings.train.threads));
+  const Engine engine(static_cast<int>(settings.train.threads), settings.parallel.tile_order);
   take_initial_model(settings, given_in(binder), context.log);
   const RunResult result = start_run(settings, options.out, options.overwrite, context.command_line,
                                      engine, context.log, {poll_signals});
@@ -126,7 +126,7 @@ int resume(const ResumeOptions& options, ActionContext& context) {
   apply_changes(options.assignments, binder);
   options.flags.apply(binder);
   install_signal_handlers();
-  const Engine engine(static_cast<int>(settings.train.threads));
+  const Engine engine(static_cast<int>(settings.train.threads), settings.parallel.tile_order);
   return report(resume_run(settings, folder, engine, context.log, {poll_signals}), context);
 }
 

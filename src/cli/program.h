@@ -78,6 +78,7 @@ void add_bench(Program& program);
 void add_bench_limits(Program& program, CLI::App& bench);
 void add_bench_gemm(Program& program, CLI::App& bench);
 void add_bench_ops(Program& program, CLI::App& bench);
+void add_bench_locality(Program& program, CLI::App& bench);
 void add_bench_step(Program& program, CLI::App& bench);
 void add_bench_generate(Program& program, CLI::App& bench);
 void add_bench_staircase(Program& program, CLI::App& bench);

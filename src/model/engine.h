@@ -15,12 +15,12 @@ namespace cllm {
 class Engine {
  public:
   // threads: 0 = choose, see choose_threads. Error (kUsage) for an impossible wish (also of
-  // CLLM_ISA).
-  explicit Engine(int threads)
+  // CLLM_ISA). tiles: the order of the tasks of products and attention (ops/tile_order.h).
+  explicit Engine(int threads, ops::TileOrder tiles = ops::TileOrder::kStraight)
       : threads_(choose_threads(threads)),
         pool_(threads_.count),
         blocking_(choose_blocking(kernels::chosen_table())),
-        context_{pool_, kernels::chosen_table(), nullptr, blocking_.blocking} {}
+        context_{pool_, kernels::chosen_table(), nullptr, blocking_.blocking, tiles} {}
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 

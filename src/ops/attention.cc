@@ -161,6 +161,7 @@ struct Backward {
 };
 
 // One task per (sequence, KV head): dk and dv have one writer, which sees every query of the group.
+// These share nothing, so there is no order of tiles to choose.
 template <class S>
 void backward_by_head(const Backward<S>& pass) {
   const AttentionShape& s = pass.in.shape;
@@ -180,8 +181,9 @@ void backward_by_block(const Backward<S>& pass) {
   const AttentionShape& s = pass.in.shape;
   const int64_t group = s.H / s.K, blocks = blocks_of(s.T), pairs = pairs_of(blocks);
   pass.context.pool.parallel_for(s.B * s.K * pairs, [&](int64_t task, int worker) {
-    const int64_t b = task / pairs / s.K, kv = task / pairs % s.K;
-    for_pair(task % pairs, blocks, [&](int64_t keys) {
+    const Tile tile = tile_at(pass.context.tiles, pairs, s.B * s.K, task);
+    const int64_t b = tile.second / s.K, kv = tile.second % s.K;
+    for_pair(tile.first, blocks, [&](int64_t keys) {
       const int64_t begin = keys * kQueryBlock, end = begin + kQueryBlock;
       for (int64_t h = kv * group; h < (kv + 1) * group; ++h)
         for (int64_t i = keys; i < blocks; ++i)
@@ -190,8 +192,9 @@ void backward_by_block(const Backward<S>& pass) {
     });
   });
   pass.context.pool.parallel_for(s.B * s.H * pairs, [&](int64_t task, int worker) {
-    for_pair(task % pairs, blocks, [&](int64_t i) {
-      pass.run(task / pairs / s.H, task / pairs % s.H, i, 0, s.S, true, false, worker);
+    const Tile tile = tile_at(pass.context.tiles, pairs, s.B * s.H, task);
+    for_pair(tile.first, blocks, [&](int64_t i) {
+      pass.run(tile.second / s.H, tile.second % s.H, i, 0, s.S, true, false, worker);
     });
   });
 }
@@ -212,8 +215,9 @@ void forward(const Context& context, const Inputs& in, const HeadRows& out, floa
   const int64_t blocks = (s.T + size - 1) / size, pairs = pairs_of(blocks);
   const auto& kernels = context.kernels.of<S>().attention;
   context.pool.parallel_for(s.B * s.H * pairs, [&](int64_t task, int worker) {
-    const int64_t b = task / pairs / s.H, h = task / pairs % s.H;
-    for_pair(task % pairs, blocks, [&](int64_t i) {
+    const Tile tile = tile_at(context.tiles, pairs, s.B * s.H, task);
+    const int64_t b = tile.second / s.H, h = tile.second % s.H;
+    for_pair(tile.first, blocks, [&](int64_t i) {
       const int64_t t = i * size;
       kernels::AttentionForward<S> call;
       call.block = block_at<S>(in, b, h, t, std::min(size, s.T - t));

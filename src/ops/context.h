@@ -5,6 +5,7 @@
 #include "kernels/table.h"
 #include "ops/gemm_blocking.h"
 #include "ops/profile.h"
+#include "ops/tile_order.h"
 #include "threads/pool.h"
 
 namespace cllm::ops {
@@ -14,6 +15,7 @@ struct Context {
   const kernels::Table& kernels;
   Profile* profile = nullptr;  // times the operations; not owned
   GemmBlocking blocking = GemmBlocking::computed();
+  TileOrder tiles = TileOrder::kStraight;  // of products and attention
 };
 
 }  // namespace cllm::ops

@@ -90,18 +90,19 @@ void GemmProduct::run() const {
       }
 }
 
-// Tasks with the same columns are neighbours: a worker keeps its part of B in its cache.
+// Straight, tasks with the same columns are neighbours: a worker keeps its part of B in its cache.
 void GemmProduct::run_chunk(const Part& chunk) const {
   const int64_t bands = ceil_div(chunk.rows, cut_.rows);
-  run_gemm_tasks(
-      pool_, call_, bands * ceil_div(chunk.columns, cut_.columns), [&](int64_t task, int worker) {
-        Part part = chunk;
-        part.row += task % bands * cut_.rows;
-        part.column += task / bands * cut_.columns;
-        part.rows = std::min(cut_.rows, chunk.row + chunk.rows - part.row);
-        part.columns = std::min(cut_.columns, chunk.column + chunk.columns - part.column);
-        run_task(chunk, part, workers_ + worker * space_.worker());
-      });
+  const int64_t across = ceil_div(chunk.columns, cut_.columns);
+  run_gemm_tasks(pool_, call_, bands * across, [&](int64_t task, int worker) {
+    const Tile tile = tile_at(context_.tiles, bands, across, task);
+    Part part = chunk;
+    part.row += tile.first * cut_.rows;
+    part.column += tile.second * cut_.columns;
+    part.rows = std::min(cut_.rows, chunk.row + chunk.rows - part.row);
+    part.columns = std::min(cut_.columns, chunk.column + chunk.columns - part.column);
+    run_task(chunk, part, workers_ + worker * space_.worker());
+  });
 }
 
 void GemmProduct::run_task(const Part& chunk, const Part& part, float* space) const {

@@ -23,14 +23,15 @@ bool GemmProduct::splits() const {
 
 // The first block between two barriers is added to C, the others have sums of their own.
 void GemmProduct::run_split(const SplitCut& cut) const {
-  const int64_t bands = ceil_div(call_.m, cut.rows);
-  const int64_t tiles = bands * ceil_div(call_.n, cut.columns);
+  const int64_t bands = ceil_div(call_.m, cut.rows), across = ceil_div(call_.n, cut.columns);
+  const int64_t tiles = bands * across;
   float* const workers = shared_a_ + (cut.together - 1) * cut.slot;
   for (int64_t first = 0; first < depth_.blocks; first += cut.together) {
     const int64_t count = std::min(cut.together, depth_.blocks - first);
     pool_.parallel_for(tiles * count, [&](int64_t task, int worker) {
-      const int64_t index = task / tiles, tile = task % tiles;
-      Part part{tile % bands * cut.rows, 0, tile / bands * cut.columns, 0, first + index, 1};
+      const int64_t index = task / tiles;
+      const Tile tile = tile_at(context_.tiles, bands, across, task % tiles);
+      Part part{tile.first * cut.rows, 0, tile.second * cut.columns, 0, first + index, 1};
       part.rows = std::min(cut.rows, call_.m - part.row);
       part.columns = std::min(cut.columns, call_.n - part.column);
       if (index > 0) part.sums = shared_a_ + (index - 1) * cut.slot;

@@ -12,9 +12,10 @@ using kernels::GemmTile;
 void GemmProduct::run_swiglu() const {
   const int64_t F = call_.n / 2, strip = kernels_.strip;
   const int64_t columns = (kernels_.strips - (F % strip == 0 ? 0 : 1)) * strip;
-  const int64_t bands = ceil_div(call_.m, cut_.rows);
-  run_gemm_tasks(pool_, call_, bands * ceil_div(F, columns), [&](int64_t task, int worker) {
-    const int64_t row = task % bands * cut_.rows, column = task / bands * columns;
+  const int64_t bands = ceil_div(call_.m, cut_.rows), across = ceil_div(F, columns);
+  run_gemm_tasks(pool_, call_, bands * across, [&](int64_t task, int worker) {
+    const Tile tile = tile_at(context_.tiles, bands, across, task);
+    const int64_t row = tile.first * cut_.rows, column = tile.second * columns;
     run_swiglu_task(row, std::min(cut_.rows, call_.m - row), column, std::min(columns, F - column),
                     workers_ + worker * space_.worker());
   });

@@ -172,6 +172,10 @@ Tokenizer Tokenizer::byte() {
 Tokenizer Tokenizer::from_characters(std::vector<char32_t> code_points) {
   std::sort(code_points.begin(), code_points.end());
   code_points.erase(std::unique(code_points.begin(), code_points.end()), code_points.end());
+  return from_ordered_characters(code_points);
+}
+
+Tokenizer Tokenizer::from_ordered_characters(const std::vector<char32_t>& code_points) {
   if (code_points.empty())
     throw Error(ErrorKind::kData, "", "a char vocabulary without characters",
                 "build it from a text that is not empty");
@@ -184,9 +188,13 @@ Tokenizer Tokenizer::from_characters(std::vector<char32_t> code_points) {
                   "rebuild the vocabulary from valid UTF-8");
     append_utf8(code_point, state->simple_pieces.emplace_back());
   }
-  state->token_of_code_point.assign(code_points.back() + 1, -1);
-  for (size_t id = 0; id < code_points.size(); ++id)
-    state->token_of_code_point[code_points[id]] = static_cast<Token>(id);
+  state->token_of_code_point.assign(std::ranges::max(code_points) + 1, -1);
+  for (size_t id = 0; id < code_points.size(); ++id) {
+    Token& token = state->token_of_code_point[code_points[id]];
+    if (token >= 0)
+      throw Error(ErrorKind::kData, "", "a character is twice in a vocabulary", kVocabularyHint);
+    token = static_cast<Token>(id);
+  }
   state->simple_pieces.emplace_back();
   state->end_of_text = static_cast<Token>(code_points.size());
   state->set_added({{state->end_of_text, std::string(kEndOfText), true}}, "");
@@ -241,7 +249,6 @@ std::span<const AddedToken> Tokenizer::added_tokens() const {
 bool Tokenizer::whole_pieces() const {
   return state_->bpe && state_->bpe->whole_pieces();
 }
-
 std::span<const Merge> Tokenizer::merges() const {
   if (!state_->bpe) return {};
   return state_->bpe->merges();

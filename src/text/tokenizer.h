@@ -59,6 +59,8 @@ class Tokenizer {
   // Id = rank of the code point, then <|endoftext|>. Duplicates are dropped. Error (kData) if there
   // are none, or one is not a Unicode scalar value.
   static Tokenizer from_characters(std::vector<char32_t> code_points);
+  // The same with id = place in the list. Error (kData) also for a duplicate.
+  static Tokenizer from_ordered_characters(const std::vector<char32_t>& code_points);
   // Error (kData), naming `where`, if the parts do not fit together.
   static Tokenizer from_bpe(BpeParts parts, const std::string& where = "");
 

@@ -301,7 +301,7 @@ Tokenizer read_characters(const std::vector<std::string>& spellings,
     code_points.push_back(character.code_point);
   }
   if (code_points.empty()) fail(file, "the vocabulary has no characters");
-  Tokenizer tokenizer = Tokenizer::from_characters(std::move(code_points));
+  Tokenizer tokenizer = Tokenizer::from_ordered_characters(code_points);
   check_same_vocabulary(tokenizer, spellings, added, file);
   return tokenizer;
 }

@@ -217,6 +217,12 @@ const std::vector<Ablation>& ablations() {
        {{"tree", {"parallel.mode=batch", "parallel.reduction=tree"}},
         {"fixed", {"parallel.mode=batch", "parallel.reduction=fixed"}},
         {"super", {"parallel.mode=batch", "parallel.reduction=super"}}}},
+      {"locality",
+       "lowers the held-out loss",
+       {{"identity", {"tokenizer.order=identity"}},
+        {"frequency", {"tokenizer.order=frequency"}},
+        {"ulam", {"tokenizer.order=ulam"}}},
+       true},
   };
   return all;
 }

@@ -27,6 +27,7 @@ struct Ablation {
   std::string name;               // "ngram-memory"
   std::string claim;              // of every arm against the baseline: "lowers the held-out loss"
   std::vector<AblationArm> arms;  // the baseline first; at least two
+  bool claims_time = false;       // of every arm against the baseline: "takes less time"
 };
 
 const std::vector<Ablation>& ablations();

@@ -49,6 +49,15 @@ double mean_seconds(const std::vector<ArmRun>& runs) {
   return sum / static_cast<double>(runs.size());
 }
 
+// What an arm's seconds are more than the baseline's, as a share of those, seed by seed.
+std::vector<double> extra_time(const std::vector<ArmRun>& own, const std::vector<ArmRun>& base) {
+  CHECK_MSG(own.size() == base.size(), "{} and {} seeds", own.size(), base.size());
+  std::vector<double> shares;
+  for (size_t i = 0; i < own.size(); ++i)
+    shares.push_back(seconds_of(own[i]) / seconds_of(base[i]) - 1);
+  return shares;
+}
+
 double total_flops(const ArmRun& run) {
   return run.metrics.steps.empty()
              ? 0
@@ -111,6 +120,33 @@ std::string sentence(const AblationResult& result, size_t arm) {
                      difference.mean, difference.half_width);
 }
 
+// Whether an arm takes less time than the baseline: shares more than it, seed by seed.
+Verdict judge_time(const std::vector<double>& extra) {
+  return judge_lower(extra, std::vector<double>(extra.size(), 0.0));
+}
+
+nlohmann::ordered_json time_claim(const AblationResult& result, size_t arm) {
+  const std::vector<double> extra = extra_time(result.runs[arm], result.runs.front());
+  const MeanInterval share = mean_interval(extra);
+  return {{"extra_time", share.mean},
+          {"extra_time_half_width", share.half_width},
+          {"time_verdict", verdict_name(judge_time(extra))}};
+}
+
+// All arms take equally many tokens.
+std::string time_sentence(const AblationResult& result, size_t arm) {
+  const std::vector<double> extra = extra_time(result.runs[arm], result.runs.front());
+  const MeanInterval share = mean_interval(extra);
+  const std::string claim =
+      fmt::format("{} takes less time per token than {}", result.ablation.arms[arm].name,
+                  result.ablation.arms.front().name);
+  if (extra.size() < 2)
+    return fmt::format("{}: one seed tells nothing about noise; {:+.1f} %.", claim,
+                       100 * share.mean);
+  return fmt::format("{}: **{}**, {:+.1f} ± {:.1f} % of its time.", claim,
+                     verdict_name(judge_time(extra)), 100 * share.mean, 100 * share.half_width);
+}
+
 }  // namespace
 
 MeanInterval mean_interval(const std::vector<double>& values) {
@@ -160,8 +196,10 @@ std::string ablation_markdown(const AblationResult& result, const std::string& c
   std::string text =
       fmt::format("# Ablation: {}\n\n`{}`\n\n{} steps, {} seed{}.\n\n", result.ablation.name,
                   command, result.steps, seeds, seeds == 1 ? "" : "s");
-  for (size_t arm = 1; arm < result.runs.size(); ++arm)
+  for (size_t arm = 1; arm < result.runs.size(); ++arm) {
     text += "- " + sentence(result, arm) + "\n";
+    if (result.ablation.claims_time) text += "- " + time_sentence(result, arm) + "\n";
+  }
   text +=
       "\n| arm | settings | parameters | FLOPs | seconds | held-out loss (95 % interval) | against "
       "the first, seed by seed |\n|---|---|---|---|---|---|---|\n";
@@ -214,6 +252,7 @@ std::string ablation_json(const AblationResult& result, const std::string& comma
       if (own.size() > 1) {
         entry["difference_half_width"] = mean_interval(differences(own, base)).half_width;
         entry["verdict"] = verdict_name(judge_lower(own, base));
+        if (result.ablation.claims_time) entry.update(time_claim(result, arm));
       }
     }
     arms.push_back(entry);

@@ -151,6 +151,9 @@ class Maker {
   }
 
   Tokenizer tokenizer_of_tokens() {
+    if (settings_.tokenizer.order != VocabularyOrder::kIdentity)
+      throw Error(ErrorKind::kUsage, "tokenizer.order", "tokens have the ids that they have",
+                  "drop it, or give texts");
     const std::string& first = settings_.data.train.front();
     if (!settings_.tokenizer.path.empty()) return Tokenizer::load(settings_.tokenizer.path);
     if (is_dataset_folder(first) && fs::exists(fs::path(first) / "tokenizer.json"))
@@ -160,6 +163,13 @@ class Maker {
   }
 
   Tokenizer make_tokenizer(const Inputs& inputs) {
+    const Tokenizer made = make_unordered_tokenizer(inputs);
+    const VocabularyOrder order = settings_.tokenizer.order;
+    if (order == VocabularyOrder::kIdentity) return made;
+    return with_order(made, order, count_tokens(made, inputs));
+  }
+
+  Tokenizer make_unordered_tokenizer(const Inputs& inputs) {
     if (!settings_.tokenizer.path.empty()) return Tokenizer::load(settings_.tokenizer.path);
     switch (settings_.tokenizer.kind) {
       case TokenizerSettings::Kind::kByte:
@@ -184,9 +194,9 @@ class Maker {
 
   // Calls use(chunk) over texts of `paths`, up to a share of their bytes.
   template <class Use>
-  void read(const std::vector<std::string>& paths, double share, const std::string& label,
-            Use use) {
-    DocumentStream stream(find_sources(paths));
+  void read(const std::vector<std::string>& paths, double share, const std::string& label, Use use,
+            const CutFunction& cut = {}) {
+    DocumentStream stream(find_sources(paths), cut);
     Progress progress(log_, label, static_cast<int64_t>(stream.bytes_total()));
     const double limit = share * static_cast<double>(stream.bytes_total());
     Chunk chunk;
@@ -215,12 +225,31 @@ class Maker {
     return builder.build();
   }
 
-  // The vocabulary is learned from the training part only: the end that is held out by position is
-  // left out.
+  // Without the end that is held out by position.
+  double training_share(const Inputs& inputs) const {
+    return inputs.validation.empty() ? 1.0 - settings_.data.validation_fraction : 1.0;
+  }
+
+  // Of the training part, by id.
+  std::vector<int64_t> count_tokens(const Tokenizer& tokenizer, const Inputs& inputs) {
+    std::vector<int64_t> counts(static_cast<size_t>(tokenizer.vocabulary_size()));
+    std::vector<Token> tokens;
+    read(
+        inputs.train, training_share(inputs), "counting tokens",
+        [&](const Chunk& chunk) {
+          tokens.clear();
+          tokenizer.encode(chunk.text, tokens, chunk.place);
+          for (const Token token : tokens)
+            ++counts[static_cast<size_t>(token)];
+        },
+        [&](std::string_view text) { return tokenizer.safe_cut(text); });
+    return counts;
+  }
+
+  // The vocabulary is learned from the training part only.
   Tokenizer make_bpe(const Inputs& inputs) {
-    const double share = inputs.validation.empty() ? 1.0 - settings_.data.validation_fraction : 1.0;
     BpeTrainer trainer;
-    read(inputs.train, share, "counting words", [&](const Chunk& chunk) {
+    read(inputs.train, training_share(inputs), "counting words", [&](const Chunk& chunk) {
       trainer.add(chunk.text);
       if (chunk.ends_document) trainer.end_document();
     });

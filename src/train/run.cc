@@ -297,9 +297,9 @@ RunResult resume_run(RunSettings settings, const RunFolder& folder, const Engine
 }
 
 bool may_change_on_resume(std::string_view key) {
-  constexpr std::string_view kKeys[] = {"train.steps",     "train.threads",
-                                        "train.clip_norm", "train.log_every",
-                                        "train.recompute", "precision.loss_scale"};
+  constexpr std::string_view kKeys[] = {
+      "train.steps",     "train.threads",        "train.clip_norm",    "train.log_every",
+      "train.recompute", "precision.loss_scale", "parallel.tile_order"};
   constexpr std::string_view kSections[] = {"optimizer.",  "schedule.", "evaluation.",
                                             "checkpoint.", "sample.",   "sampling."};
   if (key == "optimizer.kind") return false;  // the moments of one mean nothing to the other

@@ -3,12 +3,22 @@
 #include <fmt/format.h>
 
 #include "base/clock.h"
+#include "crystal/vocabulary_order.h"
 #include "data/prepare.h"
 #include "runlog/report.h"
 #include "train/interrupted.h"
 #include "train/learning_rate_events.h"
 
 namespace cllm {
+namespace {
+
+// Empty if all tokens have the ids that they were made with.
+std::vector<Token> ids_as_made(const RunSettings& settings, const Tokenizer& tokenizer) {
+  if (settings.tokenizer.order == VocabularyOrder::kIdentity) return {};
+  return made_ids(tokenizer);
+}
+
+}  // namespace
 
 RunLoop::RunLoop(const RunSettings& settings, const RunFolder& folder, const Corpus& corpus,
                  const Transformer& model, const Engine& engine, Log& log,
@@ -18,7 +28,8 @@ RunLoop::RunLoop(const RunSettings& settings, const RunFolder& folder, const Cor
       tokenizer_(corpus.tokenizer),
       log_(log),
       controls_(controls),
-      trainer_(model, engine.context(), settings, corpus.train),
+      trainer_(model, engine.context(), settings, corpus.train,
+               ids_as_made(settings, corpus.tokenizer)),
       token_bytes_(token_bytes(corpus.tokenizer)) {
   if (corpus.validation.size() >= 2)
     windows_.emplace(corpus.validation, trainer_.source().evaluation_batch(),

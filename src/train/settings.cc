@@ -27,6 +27,25 @@ constexpr EnumName<ParallelSettings::Reduction> kReductionNames[] = {
     {ParallelSettings::Reduction::kTree, "tree"},
     {ParallelSettings::Reduction::kFixed, "fixed"},
     {ParallelSettings::Reduction::kSuper, "super"}};
+constexpr EnumName<VocabularyOrder> kOrderNames[] = {{VocabularyOrder::kIdentity, "identity"},
+                                                     {VocabularyOrder::kFrequency, "frequency"},
+                                                     {VocabularyOrder::kUlam, "ulam"}};
+constexpr EnumName<ops::TileOrder> kTileOrderNames[] = {{ops::TileOrder::kStraight, "straight"},
+                                                        {ops::TileOrder::kHilbert, "hilbert"}};
+
+// Bytes are their own ids, and a tokenizer that exists belongs to weights and tokens that know its
+// ids.
+void refuse_order(const RunSettings& settings) {
+  const TokenizerSettings& tokenizer = settings.tokenizer;
+  if (tokenizer.order == VocabularyOrder::kIdentity) return;
+  const bool bytes = tokenizer.kind == TokenizerSettings::Kind::kByte;
+  if (!bytes && tokenizer.path.empty() && settings.train.init.empty()) return;
+  throw Error(ErrorKind::kUsage, "tokenizer.order",
+              bytes ? "the ids of a byte vocabulary are the bytes"
+                    : "an existing tokenizer keeps the ids that it has",
+              bytes ? "drop it, or choose tokenizer.kind = char or bpe"
+                    : "drop it, or let the run make a tokenizer");
+}
 
 }  // namespace
 
@@ -41,6 +60,10 @@ void TokenizerSettings::list(FieldList& fields) {
   fields.add("path", path,
              {.help = "tokenizer.json, or a folder with one or with vocab.json and merges.txt, to "
                       "use instead"});
+  fields.add("order", order, kOrderNames,
+             {.help = "ids of the tokens of a vocabulary that is made, and so the order of the "
+                      "rows of embedding and head; identity: as found; frequency: by count in the "
+                      "training text; ulam: by count from the middle of Ulam's spiral outwards"});
 }
 
 void DataSettings::list(FieldList& fields) {
@@ -183,6 +206,9 @@ void ParallelSettings::list(FieldList& fields) {
            "by sequences, exactly, so that results depend on the sequences of a step, not on "
            "how batch_size, gradient_accumulation_steps and shards cut it; fixed keeps the "
            "highest 40 to 80 bits, super all"});
+  fields.add("tile_order", tile_order, kTileOrderNames,
+             {.help = "order of the tasks of matrix products and attention: straight or along "
+                      "Hilbert's curve; changes no bit of a result"});
 }
 
 void ScheduleSettings::list(FieldList& fields) {
@@ -280,6 +306,7 @@ void RunSettings::validate_reduction() const {
 
 void RunSettings::validate_training() const {
   validate_reduction();
+  refuse_order(*this);
   if (precision.loss_scale != 0 && precision.mode != PrecisionSettings::Mode::kFp16)
     throw Error(ErrorKind::kUsage, "precision.loss_scale", "only precision.mode = fp16 has one",
                 "drop it or choose fp16");

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/settings.h"
+#include "crystal/vocabulary_order.h"
 #include "model/config.h"
 #include "model/sampler.h"
 #include "optim/loss_scale.h"
@@ -19,6 +20,7 @@ struct TokenizerSettings {
   Kind kind = Kind::kAuto;         // auto: char for a small alphabet, else bpe
   int64_t vocabulary_size = 8192;  // of a bpe vocabulary to be trained
   std::string path;                // an existing tokenizer, instead of making one
+  VocabularyOrder order = VocabularyOrder::kIdentity;  // of a vocabulary that is made
   void list(FieldList& fields);
 };
 
@@ -83,6 +85,7 @@ struct ParallelSettings {
   int64_t shards = 4;
   Reduction reduction = Reduction::kTree;
   bool exact() const { return reduction != Reduction::kTree; }
+  ops::TileOrder tile_order = ops::TileOrder::kStraight;
   void list(FieldList& fields);
 };
 

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "crystal/vocabulary_order.h"
 #include "model/generator.h"
 #include "optim/ema.h"
 #include "optim/optimizer.h"
@@ -52,7 +53,7 @@ MemoryPlan plan_memory(const Transformer& model, const RunSettings& settings,
 }
 
 Trainer::Trainer(const Transformer& model, const ops::Context& context, const RunSettings& settings,
-                 TokenView tokens)
+                 TokenView tokens, std::vector<Token> made_ids)
     : model_(model),
       context_(context),
       settings_(settings),
@@ -60,7 +61,8 @@ Trainer::Trainer(const Transformer& model, const ops::Context& context, const Ru
       source_(make_gradient_source(model, context, settings)),
       updater_(model, context, settings),
       loader_(tokens, settings.train.batch_size, model.config().context_length,
-              static_cast<uint64_t>(settings.train.seed)) {
+              static_cast<uint64_t>(settings.train.seed)),
+      made_ids_(std::move(made_ids)) {
   const int64_t floats = model.parameters().arena_floats();
   weights_ = Arena(floats, "the weights");
   if (settings.updates_in_backward()) window_.emplace(model);
@@ -69,12 +71,14 @@ Trainer::Trainer(const Transformer& model, const ops::Context& context, const Ru
   state_.loss_scale = optim::first_loss_scale(settings.loss_scaling());
   norm_partials_.resize(static_cast<size_t>(optim::norm_partials(floats)));
   const auto rows = static_cast<size_t>(settings.train.batch_size * model.config().context_length);
+  hashed_.resize(static_cast<size_t>(model.config().context_length));
   tokens_.resize(rows);
   targets_.resize(rows);
 }
 
 void Trainer::initialise() {
   model_.initialise(context_.pool, static_cast<uint64_t>(settings_.train.seed), weights_.data());
+  if (!made_ids_.empty()) place_token_rows(model_, made_ids_, weights_.data());
   if (!settings_.train.init.empty()) load_initial_weights(settings_, model_, weights_.data());
   std::copy_n(weights_.data(), average_.floats(), average_.data());
 }
@@ -87,9 +91,13 @@ int64_t Trainer::tokens_per_step() const {
 // the same however a step is cut into batches.
 MicroBatch Trainer::next_batch() {
   loader_.next(tokens_.data(), targets_.data());
-  const auto T = static_cast<size_t>(model_.config().context_length);
+  const size_t T = hashed_.size();
   for (size_t row = 0; row < tokens_.size(); row += T) {
-    const uint64_t chain[] = {data_hash_, hash64(tokens_.data() + row, T * sizeof(int32_t))};
+    std::copy_n(tokens_.data() + row, T, hashed_.data());
+    if (!made_ids_.empty())
+      for (int32_t& token : hashed_)
+        token = made_ids_[static_cast<size_t>(token)];
+    const uint64_t chain[] = {data_hash_, hash64(hashed_.data(), T * sizeof(int32_t))};
     data_hash_ = hash64(chain, sizeof chain);
   }
   const auto micro_step = static_cast<uint64_t>(state_.micro_steps);

@@ -44,8 +44,10 @@ struct StepResult {
 // if memory cannot be had. After the first call, step() allocates nothing.
 class Trainer {
  public:
+  // made_ids: if not empty, token t was made with the id made_ids[t] (crystal/vocabulary_order.h):
+  // it begins with the fresh rows of that one, and counts as that one in state().data_hash.
   Trainer(const Transformer& model, const ops::Context& context, const RunSettings& settings,
-          TokenView tokens);
+          TokenView tokens, std::vector<Token> made_ids = {});
 
   // Fresh weights from the seed, or those of train.init.
   void initialise();
@@ -96,7 +98,9 @@ class Trainer {
   std::vector<double> norm_partials_;
   BatchLoader loader_;
   std::vector<int32_t> tokens_, targets_;
-  uint64_t data_hash_ = 0;  // with the step under way
+  std::vector<Token> made_ids_;
+  std::vector<int32_t> hashed_;  // a sequence in the ids that were made
+  uint64_t data_hash_ = 0;       // with the step under way
   TrainingState state_;
 };
 

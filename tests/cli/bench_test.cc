@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "cli/program.h"
 #include "temporary_folder.h"
+#include "text/tokenizer.h"
 
 namespace cllm::cli {
 namespace {
@@ -53,6 +54,27 @@ TEST_F(BenchCommand, PrintsATableWithTheMachineAboveIt) {
   ASSERT_EQ(result.code, 0) << result.err;
   EXPECT_THAT(result.out, HasSubstr("1 thread on "));
   EXPECT_THAT(result.out, HasSubstr("\nnano rotary "));
+}
+
+TEST_F(BenchCommand, LocalityTakesZipfsLawOrATextWithItsTokenizer) {
+  const std::vector<std::string> rows = {"bench",     "locality",    "--part",    "rows",
+                                         "--width=8", "--threads=1", "--rounds=1"};
+  const ProgramResult zipf = run_program(with(rows, {"--vocabulary=100", "--batch=128", "--json"}));
+  ASSERT_EQ(zipf.code, 0) << zipf.err;
+  EXPECT_EQ(ordered_json::parse(zipf.out).at("results").size(), 2u * 5 * 3);
+  const std::string text = (folder_ / "text.txt").string(), tokens = (folder_ / "t.json").string();
+  write_file(text, std::string(200, 'a') + std::string(100, 'b'));
+  Tokenizer::byte().save(tokens);
+  const ProgramResult given =
+      run_program(with(rows, {"--data", text, "--tokenizer", tokens, "--batch=128"}));
+  ASSERT_EQ(given.code, 0) << given.err;
+  EXPECT_THAT(given.out, HasSubstr("identity"));
+  EXPECT_THAT(given.out, HasSubstr("300 tokens of a vocabulary of 257, in batches of 128."));
+  const ProgramResult alone = run_program(with(rows, {"--data", text}));
+  EXPECT_EQ(alone.code, 2);
+  EXPECT_THAT(alone.err, HasSubstr("text and tokenizer belong together"));
+  EXPECT_EQ(run_program(with(rows, {"--data", text, "--tokenizer", tokens, "--batch=400"})).code,
+            2);
 }
 
 TEST_F(BenchCommand, CompareFlagsADoctoredBaseAndNotItself) {

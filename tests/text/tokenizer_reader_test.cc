@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "text/bpe_trainer.h"
+#include "text/renumber.h"
 #include "text/text_test_files.h"
 #include "text/tokenizer_writer.h"
 
@@ -45,7 +46,9 @@ TEST(TokenizerReader, SavedTokenizersComeBackExactly) {
   const TestFolder folder;
   const Tokenizer characters =
       Tokenizer::from_characters({'a', 'b', ' ', '"', '\\', '\n', 0xE9, 0x1F600});
-  for (const Tokenizer& tokenizer : {Tokenizer::byte(), small_bpe(), characters}) {
+  const std::vector<Token> ids = {7, 6, 5, 4, 3, 2, 1, 0, 8};
+  for (const Tokenizer& tokenizer :
+       {Tokenizer::byte(), small_bpe(), characters, renumbered(characters, ids)}) {
     tokenizer.save(folder / "tokenizer.json");
     const Tokenizer loaded = Tokenizer::load(folder.path());
     EXPECT_EQ(loaded.kind(), tokenizer.kind());

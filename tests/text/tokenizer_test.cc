@@ -109,6 +109,17 @@ TEST(Tokenizer, CharactersSortedAndRefused) {
   error_of(ErrorKind::kData, [] { Tokenizer::from_characters({'a', 0xFFFFFFFF}); });
 }
 
+TEST(Tokenizer, CharactersInAnOrderOfTheirOwn) {
+  const Tokenizer tokenizer = Tokenizer::from_ordered_characters({'b', 0x20AC, 'a'});
+  EXPECT_EQ(tokenizer.vocabulary_size(), 4);
+  EXPECT_EQ(tokenizer.end_of_text(), 3);
+  EXPECT_EQ(encode(tokenizer, "ab\u20ac"), (std::vector<Token>{2, 0, 1}));
+  EXPECT_EQ(tokenizer.decode(std::vector<Token>{1, 3, 2}), "\u20aca");
+  EXPECT_NE(tokenizer.hash(), Tokenizer::from_characters({'b', 0x20AC, 'a'}).hash());
+  error_of(ErrorKind::kData, [] { Tokenizer::from_ordered_characters({'b', 'a', 'b'}); });
+  error_of(ErrorKind::kData, [] { Tokenizer::from_ordered_characters({}); });
+}
+
 TEST(Tokenizer, DisplayIsPrintable) {
   const Tokenizer tokenizer = small_bpe();
   EXPECT_EQ(tokenizer.display('\n'), "\\n");

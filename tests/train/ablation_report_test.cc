@@ -70,6 +70,21 @@ TEST(AblationReport, SaysWhatHolds) {
   EXPECT_THAT(ablation_markdown(result_of(2, 2.004), "c"), HasSubstr("**within noise**"));
 }
 
+TEST(AblationReport, JudgesTimeWhereItIsClaimed) {
+  AblationResult result = result_of(2, 2);
+  EXPECT_THAT(ablation_markdown(result, "c"), Not(HasSubstr("less time")));
+  result.ablation.claims_time = true;
+  for (ArmRun& run : result.runs[1])  // 10 to 12 % less
+    run.metrics.steps.back().seconds = 0.91 - 0.01 * static_cast<double>(run.seed);
+  const std::string text = ablation_markdown(result, "c");
+  EXPECT_THAT(text,
+              HasSubstr("with takes less time per token than plain: **supported**, -11.0 ± "));
+  EXPECT_EQ(nlohmann::json::parse(ablation_json(result, "c"))["arms"][1]["time_verdict"],
+            "supported");
+  result.runs[1][0].metrics.steps.back().seconds = 2;
+  EXPECT_THAT(ablation_markdown(result, "c"), HasSubstr("than plain: **within noise**"));
+}
+
 TEST(AblationReport, SeesArmsThatAreNotComparable) {
   AblationResult result = result_of(2, 1.5);
   result.runs[1][2].order_hash = "another";

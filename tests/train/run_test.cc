@@ -115,10 +115,12 @@ TEST_F(Run, TellsWhichSettingsMayChange) {
     sections.insert(key.substr(0, key.find('.')));
     if (key.starts_with("train.")) train.insert(key);
   }
-  EXPECT_THAT(sections, ElementsAre("checkpoint", "evaluation", "optimizer", "precision", "sample",
-                                    "sampling", "schedule", "train"));
+  EXPECT_THAT(sections, ElementsAre("checkpoint", "evaluation", "optimizer", "parallel",
+                                    "precision", "sample", "sampling", "schedule", "train"));
   EXPECT_THAT(train, ElementsAre("train.clip_norm", "train.log_every", "train.recompute",
                                  "train.steps", "train.threads"));
+  EXPECT_TRUE(may_change_on_resume("parallel.tile_order")) << "it changes no bit";
+  EXPECT_FALSE(may_change_on_resume("parallel.shards"));
   EXPECT_FALSE(may_change_on_resume("optimizer.kind"));
 }
 

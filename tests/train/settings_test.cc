@@ -43,6 +43,17 @@ TEST(RunSettings, ALossScaleBelongsToFp16) {
   EXPECT_THAT(refusal({"precision.loss_scale=0.5"}), HasSubstr("dynamic or a number >= 1"));
 }
 
+TEST(RunSettings, OnlyAVocabularyThatIsMadeHasAnOrderToChoose) {
+  EXPECT_EQ(refusal({"tokenizer.order=ulam"}), "");
+  EXPECT_EQ(refusal({"tokenizer.order=frequency", "tokenizer.kind=char"}), "");
+  EXPECT_EQ(refusal({"tokenizer.order=identity", "tokenizer.path=somewhere"}), "");
+  EXPECT_THAT(refusal({"tokenizer.order=ulam", "tokenizer.kind=byte"}),
+              HasSubstr("the ids of a byte vocabulary are the bytes"));
+  for (const char* given : {"tokenizer.path=somewhere", "train.init=somewhere"})
+    EXPECT_THAT(refusal({"tokenizer.order=ulam", given}),
+                HasSubstr("an existing tokenizer keeps the ids that it has"));
+}
+
 TEST(RunSettings, LossScalingInTheOptimizersTerms) {
   const auto scaling = [](const std::vector<std::string>& assignments) {
     return Bound(assignments).settings.loss_scaling();
