@@ -217,6 +217,11 @@ const std::vector<Ablation>& ablations() {
        {{"tree", {"parallel.mode=batch", "parallel.reduction=tree"}},
         {"fixed", {"parallel.mode=batch", "parallel.reduction=fixed"}},
         {"super", {"parallel.mode=batch", "parallel.reduction=super"}}}},
+      {"residual",
+       "lowers the held-out loss",
+       {{"plain", {"model.prior_order=0"}},
+        {"residual-4", {"model.prior_order=4"}},
+        {"residual-6", {"model.prior_order=6"}}}},
   };
   return all;
 }
