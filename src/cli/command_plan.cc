@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "base/error.h"
 #include "base/memory.h"
 #include "base/units.h"
 #include "cli/input.h"
@@ -17,6 +18,7 @@
 #include "train/corpus.h"
 #include "train/initial_model.h"
 #include "train/parallel_choice.h"
+#include "train/prior.h"
 #include "train/run.h"
 
 namespace cllm::cli {
@@ -87,6 +89,18 @@ std::shared_ptr<const nn::CodeTable> plan_codes(RunSettings& settings,
   return stand_in_codes(settings.model);
 }
 
+// As the run will make it, from its texts.
+std::shared_ptr<const LogitPrior> find_prior(const RunSettings& settings, Log& log) {
+  if (settings.model.prior_order == 0) return nullptr;
+  if (settings.data.stories == 0 && settings.data.train.empty())
+    throw Error(ErrorKind::kUsage, "model.prior_order", "is counted in the training text",
+                "give --data PATH, or --data stories for the built-in corpus");
+  const auto interrupted = [] { return stop_signal() != 0; };
+  const ScratchFolder scratch;
+  const Corpus corpus = make_corpus(settings, scratch.path(), log, interrupted);
+  return make_prior(settings, corpus.train, log, interrupted);
+}
+
 std::string part_name(const std::string& parameter) {
   if (parameter.find("norm") != std::string::npos) return "norms";
   if (parameter.starts_with("embedding.position")) return "position embedding";
@@ -154,6 +168,7 @@ Json to_json(const Plan& plan) {
                  {"average", plan.memory.average},
                  {"update_scratch", plan.memory.update_scratch},
                  {"sampling", plan.memory.sampling},
+                 {"prior", plan.memory.prior},
                  {"total", plan.memory.total()},
                  {"program", kOtherMemory},
                  {"available", plan.available},
@@ -217,6 +232,7 @@ void print_text(const Plan& plan, const RunSettings& settings, Output& out) {
   if (plan.memory.average > 0) line("average", bytes(plan.memory.average));
   if (plan.memory.update_scratch > 0) line("update scratch", bytes(plan.memory.update_scratch));
   if (plan.memory.sampling > 0) line("sampling", bytes(plan.memory.sampling));
+  if (plan.memory.prior > 0) line("prior", bytes(plan.memory.prior));
   print_levels(plan, out);
   out.print("\ntokens per step      {} ({} x {} x {})\n", plan.tokens_per_step,
             settings.train.gradient_accumulation_steps, settings.train.batch_size,
@@ -250,7 +266,7 @@ int plan_command(const PlanOptions& options, ActionContext& context) {
   settings.model.vocabulary_size = plan.vocabulary.size;
   choose_ngram_moduli(settings.model);
   const auto codes = plan_codes(settings, plan.vocabulary);
-  const Transformer model(settings.model, codes);
+  const Transformer model(settings.model, codes, find_prior(settings, context.log));
   const Engine engine(static_cast<int>(settings.train.threads), settings.parallel.tile_order);
   context.log.info(engine.description());
   plan.parameters = model.parameters().count();

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/units.h"
 #include "crystal/coded_matrix.h"
+#include "crystal/ngram_prior_file.h"
 #include "train/checkpoint.h"
 
 namespace cllm::cli {
@@ -37,7 +38,7 @@ void ModelArgument::add_to(CLI::App& command) {
 
 ModelInUse load_model_argument(const ModelArgument& argument, Log& log) {
   const fs::path folder = resolve_model_folder(argument.run, log);
-  LoadedModel loaded = load_model(folder, coded_matrix_decoder());
+  LoadedModel loaded = load_model(folder, coded_matrix_decoder(), read_ngram_prior);
   Tokenizer tokenizer = choose_tokenizer(argument, folder, loaded);
   log.info(fmt::format("{}: {} parameters, context {}, vocabulary {}", folder.string(),
                        format_count(static_cast<double>(loaded.model->parameters().count())),

@@ -67,7 +67,7 @@ StepTiming time_steps(const Transformer& model, const RunSettings& wanted, const
   const double share = operations(model, wanted.train.batch_size, model.config().context_length) /
                        operations(model, B, T);
 
-  const Transformer timed(settings.model, model.codes());
+  const Transformer timed(settings.model, model.codes(), model.shared_prior());
   const TokenDataset data = bench::random_tokens(2 * B * T + 1, settings.model.vocabulary_size);
   const auto batches = static_cast<double>(wanted.train.gradient_accumulation_steps) * share;
   // Set before the trainer is made, which takes memory for gradients that are added up; it looks at

@@ -31,6 +31,13 @@ struct Discounts {
 // as the neural models see them. Immutable, thread-safe.
 class KneserNey {
  public:
+  // The n-grams of one length.
+  struct Level {
+    Discounts discounts;
+    std::vector<uint32_t> totals;  // by context: its counts together
+    std::vector<double> backoff;   // by context: the share that goes to the shorter context
+  };
+
   // counts must outlive it. Their number of levels is the order of the model; without any it is the
   // uniform distribution. One pass over the n-grams, 12 bytes per context.
   explicit KneserNey(const NgramCounts& counts, Discounting discounting = Discounting::kThree);
@@ -42,13 +49,11 @@ class KneserNey {
   // out[i] = log p(sequence[i] | sequence[0, i)).
   void log_probabilities(std::span<const Token> sequence, std::span<double> out) const;
 
- private:
-  struct Level {
-    Discounts discounts;
-    std::vector<uint32_t> totals;  // by context: its counts together
-    std::vector<double> backoff;   // by context: the share that goes to the shorter context
-  };
+  // By length of the context, as counts().levels.
+  const std::vector<Level>& levels() const { return levels_; }
+  const NgramCounts& counts() const { return counts_; }
 
+ private:
   const NgramCounts& counts_;
   std::vector<Level> levels_;
 };

@@ -20,6 +20,8 @@ struct CrossEntropyRow {
   int64_t target = 0;        // in [0, V)
   float softcap = 0;         // 0: none
   float gradient_scale = 0;  // 0: no gradient, the logits stay as they were
+  // [count], on top of the capped logits; null: nothing
+  const float* added = nullptr;
 };
 
 // S is the element type of activations and their gradients (kernels/storage.h); parameters, their
@@ -67,9 +69,9 @@ struct RowKernels {
   // accumulated. n >= 1.
   void (*rms_norm_backward)(int64_t n, const S* x, const float* gain, float rstd, const S* dy,
                             bool accumulate, S* dx, float* dgain);
-  // Returns logsumexp(z) - z[target] in nats with z = softcap ? softcap * tanh(logit / softcap) :
-  // logit. If gradient_scale != 0, logits = gradient_scale * d loss / d logit. Neither the loss
-  // nor the gradient of the target loses its relative precision as the loss approaches zero.
+  // Returns logsumexp(z) - z[target] in nats with z = (softcap ? softcap * tanh(logit / softcap) :
+  // logit) + added. If gradient_scale != 0, logits = gradient_scale * d loss / d logit. Neither the
+  // loss nor the gradient of the target loses its relative precision as the loss approaches zero.
   float (*cross_entropy)(const CrossEntropyRow* row, S* logits);
 };
 

@@ -5,9 +5,13 @@
 
 #include "base/error.h"
 #include "base/suggest.h"
+#include "model/logit_prior.h"
 
 namespace cllm {
 namespace {
+
+// The largest vocabulary that was measured with a prior (docs/crystalline.md).
+constexpr int64_t kMostPriorTokens = 1 << 16;
 
 constexpr EnumName<nn::NormKind> kNormNames[] = {{nn::NormKind::kLayerNorm, "layernorm"},
                                                  {nn::NormKind::kRmsNorm, "rmsnorm"}};
@@ -164,6 +168,12 @@ void ModelConfig::list_ngrams(FieldList& fields) {
               .minimum = 0,
               .maximum = 1,
               .below_maximum = true});
+  fields.add("prior_order", prior_order,
+             {.help = "the logits are added to the log-probabilities of a Kneser-Ney model, of "
+                      "n-grams of up to this many tokens of the training text; 0 = none",
+              .unit = "tokens",
+              .minimum = 0,
+              .maximum = kLongestPrior});
 }
 
 int64_t ModelConfig::mlp_hidden() const {
@@ -188,6 +198,21 @@ void ModelConfig::validate() const {
     refuse("vocabulary_size", "the vocabulary is empty", "give a tokenizer or a vocabulary size");
   validate_embedding();
   if (ngram_order != 0) validate_ngrams();
+  if (prior_order != 0) validate_prior();
+}
+
+void ModelConfig::validate_prior() const {
+  if (prior_order - 1 > context_length)
+    refuse("prior_order",
+           fmt::format("an n-gram of {} tokens is never seen in a context of {}", prior_order,
+                       context_length),
+           "choose a shorter one, or a longer context");
+  if (vocabulary_size > kMostPriorTokens)
+    refuse("prior_order",
+           fmt::format("a vocabulary of {} is above {}, for which every prediction would cost more "
+                       "than it is worth",
+                       vocabulary_size, kMostPriorTokens),
+           "leave it at 0, or choose a smaller vocabulary");
 }
 
 void ModelConfig::validate_embedding() const {

@@ -52,6 +52,9 @@ struct ModelConfig {
   // from ngram_rows (crystal/ngram_moduli.h) before a model is made.
   int64_t ngram_modulus_a = 0, ngram_modulus_b = 0;
   double ngram_dropout = 0;
+  // The longest n-gram of the Kneser-Ney model whose log-probabilities the logits are added to
+  // (model/logit_prior.h), after the softcap; 0 = none.
+  int64_t prior_order = 0;
 
   void list(FieldList& fields);
 
@@ -73,6 +76,7 @@ struct ModelConfig {
   void list_ngrams(FieldList& fields);
   void validate_embedding() const;
   void validate_ngrams() const;
+  void validate_prior() const;
 };
 
 // "demo", "nano", "baby", "gpt2", "llama-15m". Error (kUsage) with the names for an unknown one.

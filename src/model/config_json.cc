@@ -204,14 +204,17 @@ FieldValue field_value(const Reader& in, const char* key) {
               "expected a plain value");
 }
 
+// A file from before a setting of n-grams or of the embedding existed has none.
+bool may_be_absent(const std::string& name) {
+  return name.starts_with("ngram_") || name.starts_with("embedding") || name == "prior_order";
+}
+
 ModelConfig cllm_config(const Reader& in) {
   ModelConfig config;
   FieldList fields;
   config.list(fields);
   for (Field& field : fields.fields())
-    // A file from before a setting of n-grams or of the embedding existed has none.
-    if ((in.has(field.name().c_str()) ||
-         !(field.name().starts_with("ngram_") || field.name().starts_with("embedding"))) &&
+    if ((in.has(field.name().c_str()) || !may_be_absent(field.name())) &&
         field.assign(field_value(in, field.name().c_str())) != Field::Outcome::kDone)
       throw Error(ErrorKind::kData, in.where(),
                   fmt::format("\"{}\" is {}", field.name(), in.at(field.name().c_str()).dump()),

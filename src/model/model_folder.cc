@@ -87,6 +87,15 @@ void add_codes(const nn::CodeTable& codes, SafetensorsWriter& writer) {
   add(kPiecesName, codes.pieces());
 }
 
+std::shared_ptr<const LogitPrior> load_prior(const fs::path& folder, const ModelConfig& config,
+                                             const PriorReader& read_prior) {
+  if (config.prior_order == 0) return nullptr;
+  if (!read_prior)
+    throw Error(ErrorKind::kData, folder.string(), "the model adds to a prior",
+                "use a command that reads models with a prior");
+  return read_prior(folder, config);
+}
+
 bool has_tokenizer(const fs::path& folder) {
   return fs::exists(folder / "tokenizer.json") ||
          (fs::exists(folder / "vocab.json") && fs::exists(folder / "merges.txt"));
@@ -129,10 +138,12 @@ void load_weights(const fs::path& folder, const Transformer& model, float* weigh
   }
 }
 
-LoadedModel load_model(const fs::path& folder, const MatrixDecoder& decoder) {
+LoadedModel load_model(const fs::path& folder, const MatrixDecoder& decoder,
+                       const PriorReader& read_prior) {
   LoadedModel loaded;
   const ModelConfig config = load_model_config(folder);
-  loaded.model = std::make_unique<const Transformer>(config, load_model_codes(folder, config));
+  loaded.model = std::make_unique<const Transformer>(config, load_model_codes(folder, config),
+                                                     load_prior(folder, config, read_prior));
   loaded.weights = Arena(loaded.model->parameters().arena_floats(), "the model's weights");
   load_weights(folder, *loaded.model, loaded.weights.data(), decoder);
   if (!has_tokenizer(folder)) return loaded;
@@ -168,6 +179,7 @@ void save_model(const fs::path& folder, const Transformer& model, const float* w
   if (model.codes() != nullptr) add_codes(*model.codes(), writer);
   writer.write(folder / "model.safetensors");
   tokenizer.save_folder(folder, model.config().context_length);
+  if (model.prior() != nullptr) model.prior()->save(folder);
 }
 
 }  // namespace cllm

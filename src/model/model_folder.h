@@ -46,16 +46,18 @@ std::shared_ptr<const nn::CodeTable> load_model_codes(const fs::path& folder,
                                                       const ModelConfig& config);
 
 // Reads the model. Error (kData) naming the file for anything missing, damaged, of another shape,
-// or a tokenizer whose vocabulary is larger than the model's; without a decoder also for records.
-LoadedModel load_model(const fs::path& folder, const MatrixDecoder& decoder = {});
+// or a tokenizer whose vocabulary is larger than the model's; without a decoder also for records,
+// without a reader for a prior.
+LoadedModel load_model(const fs::path& folder, const MatrixDecoder& decoder = {},
+                       const PriorReader& read_prior = {});
 
 // weights = the tensors of the folder; the model's shape and codes must be the folder's.
 void load_weights(const fs::path& folder, const Transformer& model, float* weights,
                   const MatrixDecoder& decoder = {});
 
 // Writes config.json, generation_config.json, model.safetensors and the tokenizer into an existing
-// folder. Floats are stored as F32: loading gives the same bits. Matrices with a record are stored
-// as that instead.
+// folder, and the model's prior if it has one. Floats are stored as F32: loading gives the same
+// bits. Matrices with a record are stored as that instead.
 void save_model(const fs::path& folder, const Transformer& model, const float* weights,
                 const Tokenizer& tokenizer, const MatrixRecords& records = {});
 

@@ -3,6 +3,7 @@
 #include <array>
 #include <cmath>
 
+#include "model/head_rows.h"
 #include "model/session.h"
 
 namespace cllm {
@@ -86,8 +87,7 @@ std::string Session::first_nonfinite(const Batch& batch, const float* weights, D
   final_norm(run);
   check(slots_.final, run.rows() * C);
   const int64_t V = model_.config().vocabulary_size;
-  const int64_t slice = planner_.entries()[static_cast<size_t>(slots_.logits.index)].floats * 4 /
-                        (V * kernels::storage_bytes(shape_.storage));
+  const int64_t slice = head_rows(model_, shape_);
   for (int64_t begin = 0; bad.empty() && begin < run.rows(); begin += slice) {
     const int64_t rows = std::min(slice, run.rows() - begin);
     model_.head().forward(run, slots_.scratch, slots_.head, rows,
@@ -98,7 +98,7 @@ std::string Session::first_nonfinite(const Batch& batch, const float* weights, D
   const bool backward = gradients != nullptr;
   if (backward) clear_gradients(gradients);
   const float scale = backward ? 1.0f / static_cast<float>(run.rows()) : 0.0f;
-  if (!std::isfinite(head_loss(run, batch.targets, scale))) return "loss";
+  if (!std::isfinite(head_loss(run, batch, scale))) return "loss";
   if (!backward) return "";
   backward_trunk(run, batch.tokens);
   return first_bad_gradient(model_.parameters(), gradients);

@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "base/check.h"
-#include "ops/cross_entropy.h"
+#include "model/head_rows.h"
 #include "ops/elementwise.h"
 #include "ops/gemm.h"
 #include "ops/rotary.h"
@@ -13,17 +13,8 @@
 namespace cllm {
 namespace {
 
-// Logits are made for a slice of rows at a time, so that N = 8192 rows of a 50k vocabulary need 64
-// MiB, not 1.6 GB. Depends on the shape only. Slices of the vocabulary instead of the rows would
-// make every logit twice, since the softmax needs all of a row before the first gradient.
-constexpr int64_t kLogitBytes = int64_t{64} << 20;
 // A dropout site above those of the blocks (nn/block.cc) and within the 24 bits of a DropoutKey.
 constexpr uint32_t kEmbeddingDropout = 0xffffffu;
-
-int64_t head_rows(const Transformer& model, const nn::PlanShape& shape) {
-  const int64_t row = model.config().vocabulary_size * kernels::storage_bytes(shape.storage);
-  return std::clamp<int64_t>(kLogitBytes / row, 16, std::max<int64_t>(shape.rows(), 16));
-}
 
 int64_t reduction_floats(const Transformer& model, int64_t N) {
   return std::max({model.blocks().front().reduction_floats(N),
@@ -97,6 +88,8 @@ void Session::plan_forward(const Transformer& model, const ops::Context& context
   slots.head = model.head().plan(planner, context, shape,
                                  shape.training ? rows : std::max(rows, N));  // logits(): all
   slots.logits = shape.declare(planner, "logits", rows * model.config().vocabulary_size);
+  if (model.config().prior_order > 0)
+    slots.prior = planner.declare("prior", rows * model.config().vocabulary_size);
 }
 
 void Session::plan_backward(const Transformer& model, const nn::PlanShape& shape, Planner& planner,
@@ -146,6 +139,8 @@ Session::Session(const Transformer& model, const ops::Context& context, const nn
       context_(context),
       shape_(shape),
       slots_(make_plan(model, context, shape, planner_)) {
+  CHECK_MSG((model.prior() != nullptr) == (model.config().prior_order > 0), "prior_order={}",
+            model.config().prior_order);
   arena_ = Arena(planner_.place(), "activations");
   make_rotary_tables();
   if (!shape.training) return;
@@ -221,25 +216,6 @@ void Session::final_norm(const nn::Run& run) {
                               run.values(slots_.final));
 }
 
-double Session::head_loss(const nn::Run& run, const int32_t* targets, float gradient_scale) {
-  const int64_t N = run.rows(), C = model_.config().width, V = model_.config().vocabulary_size;
-  const int64_t slice = head_rows(model_, shape_);
-  const auto cap = static_cast<float>(model_.config().logit_softcap);
-  const ops::Values logits = run.values(slots_.logits);
-  float* losses = run.at(slots_.losses);
-  for (int64_t begin = 0; begin < N; begin += slice) {
-    const int64_t rows = std::min(slice, N - begin);
-    const ops::ConstValues x = run.values(slots_.final) + begin * C;
-    model_.head().forward(run, slots_.scratch, slots_.head, rows, x, logits);
-    ops::cross_entropy(context_, rows, V, cap, targets + begin, gradient_scale, logits,
-                       losses + begin);
-    if (gradient_scale != 0)
-      model_.head().backward(run, slots_.scratch, slots_.head, rows, x, logits,
-                             run.values(slots_.dfinal) + begin * C);
-  }
-  return ops::sum_losses(N, losses);
-}
-
 void Session::backward_trunk(const nn::Run& run, const int32_t* tokens) {
   backward_final_norm(run);
   for (size_t layer = slots_.blocks.size(); layer-- > 0;)
@@ -299,7 +275,7 @@ double Session::forward_backward(const Batch& batch, const float* weights, float
   nn::Run run = training_run(batch, weights, dropout);
   run.gradients = gradients;
   forward_trunk(run, batch.tokens);
-  const double loss = head_loss(run, batch.targets, gradient_scale);
+  const double loss = head_loss(run, batch, gradient_scale);
   backward_trunk(run, batch.tokens);
   return loss;
 }
@@ -321,7 +297,7 @@ double Session::forward_backward(const Batch& batch, const float* weights, float
   forward_trunk(run, batch.tokens);
   const ParameterRange head = model_.config().tied_head ? window.front() : window.back();
   enter(head);
-  const double loss = head_loss(run, batch.targets, gradient_scale);
+  const double loss = head_loss(run, batch, gradient_scale);
   if (!std::isfinite(loss)) return clear(head), loss;
   enter(window.back());
   backward_final_norm(run);
@@ -342,18 +318,7 @@ double Session::evaluate(const Batch& batch, const float* weights,
   nn::Run run = make_run(batch.B, batch.T, weights);
   run.observer = observer;
   forward_trunk(run, batch.tokens);
-  return head_loss(run, batch.targets, 0);
-}
-
-void Session::logits(std::span<const int32_t> tokens, const float* weights, float* logits) {
-  CHECK(shape_.storage == ops::Storage::kFp32);
-  const auto T = static_cast<int64_t>(tokens.size());
-  const nn::Run run = make_run(1, T, weights);
-  forward_trunk(run, tokens.data());
-  model_.head().forward(run, slots_.scratch, slots_.head, T, run.at(slots_.final), logits);
-  if (model_.config().logit_softcap > 0)
-    ops::softcap(context_, T, model_.config().vocabulary_size,
-                 static_cast<float>(model_.config().logit_softcap), logits);
+  return head_loss(run, batch, 0);
 }
 
 void Session::gather(const nn::Run& run, std::span<const int32_t> tokens,
@@ -366,32 +331,6 @@ void Session::gather(const nn::Run& run, std::span<const int32_t> tokens,
                             table != nullptr ? &weights.matrix(*table) : nullptr,
                             run.at(slots_.embedded));
   model_.ngram_memory().recall(run, slots_.ngram, tokens, run.at(slots_.embedded));
-}
-
-std::span<float> Session::extend(std::span<const int32_t> tokens, const DecodeWeights& weights,
-                                 std::span<nn::KvCache> caches) {
-  const auto B = static_cast<int64_t>(caches.size()), N = static_cast<int64_t>(tokens.size());
-  CHECK_MSG(B >= 1 && B <= ops::kDecodeRows && N % B == 0 && weights.type() == shape_.weights,
-            "B={} N={}", B, N);
-  const int64_t T = N / B;
-  nn::Run run = make_run(B, T, weights.values());
-  run.stored = weights.matrices();
-  run.caches = caches;
-  gather(run, tokens, weights);
-  forward_blocks(run);
-  final_norm(run);
-  for (size_t b = 0; b < caches.size(); ++b) {
-    CHECK_MSG(caches[b].capacity <= shape_.S, "capacity {}, planned {}", caches[b].capacity,
-              shape_.S);
-    caches[b].append(tokens.subspan(b * static_cast<size_t>(T), static_cast<size_t>(T)));
-  }
-  const int64_t C = model_.config().width, V = model_.config().vocabulary_size;
-  float* logits = run.at(slots_.logits);
-  const float* last = run.at(slots_.final) + (B == 1 ? (T - 1) * C : 0);
-  model_.head().forward(run, slots_.scratch, slots_.head, B, last, logits);
-  if (model_.config().logit_softcap > 0)
-    ops::softcap(context_, B, V, static_cast<float>(model_.config().logit_softcap), logits);
-  return {logits, static_cast<size_t>(B * V)};
 }
 
 }  // namespace cllm

@@ -56,7 +56,8 @@ class Session {
   static int64_t planned_bytes(const Transformer& model, const ops::Context& context,
                                const nn::PlanShape& shape);
 
-  // shape.S at most the model's context if its positions are learned. A session for training packs
+  // shape.S at most the model's context if its positions are learned. A model whose configuration
+  // has a prior must have it. A session for training packs
   // its weights itself, or multiplies with those that `shared` holds, of the same storage and
   // kernels. Error (kMemory) if the arena cannot be had.
   Session(const Transformer& model, const ops::Context& context, const nn::PlanShape& shape,
@@ -85,8 +86,9 @@ class Session {
   // A sum that is not finite is returned before any range is finished: no weight has changed then.
   double forward_backward(const Batch& batch, const float* weights, float gradient_scale,
                           DropoutSeed dropout, const GradientStream& stream);
-  // The sum of the losses without dropout and without gradients. observer: sees the inputs of every
-  // linear layer.
+  // The sum of the losses without dropout and without gradients, with the full counts of a prior,
+  // which forward_backward leaves the target's own occurrence out of. observer: sees the inputs of
+  // every linear layer.
   double evaluate(const Batch& batch, const float* weights,
                   const nn::InputObserver* observer = nullptr);
   // Of the rows of the last batch, nats; 0 where a target was not counted. Valid until the next
@@ -94,11 +96,12 @@ class Session {
   std::span<const float> losses() const {
     return {arena_.data() + planner_.offset(slots_.losses), static_cast<size_t>(shape_.rows())};
   }
-  // Logits [T, V] of every row, softcap applied, into `logits`; no dropout. fp32 sessions.
+  // Logits [T, V] of every row, softcap applied, then the prior added, into `logits`; no dropout.
+  // fp32 sessions.
   void logits(std::span<const int32_t> tokens, const float* weights, float* logits);
   // Appends tokens [B, T] to the caches of B sequences (at most ops::kDecodeRows; one, if T > 1)
-  // and returns the logits [B, V] after the last token of each, valid until the next call. The bits
-  // of a sequence do not depend on the others. The plan must be for weights of this type.
+  // and returns their logits() [B, V] after the last token of each, valid until the next call. The
+  // bits of a sequence do not depend on the others. The plan must be for weights of this type.
   std::span<float> extend(std::span<const int32_t> tokens, const DecodeWeights& weights,
                           std::span<nn::KvCache> caches);
 
@@ -122,6 +125,7 @@ class Session {
     Slot final;  // [N, C] final_norm(last block)
     nn::HeadPlan head;
     Slot logits;  // [head_rows, V]
+    Slot prior;   // [head_rows, V] fp32, with a prior
     Slot losses;  // [N]
     Slot dfinal;  // [N, C]
     Slot dx;      // [N, C]
@@ -144,7 +148,14 @@ class Session {
   Slot last_output() const;
   void final_norm(const nn::Run& run);
   // Losses of all rows; with gradient_scale != 0 also dfinal and the head's gradient.
-  double head_loss(const nn::Run& run, const int32_t* targets, float gradient_scale);
+  double head_loss(const nn::Run& run, const Batch& batch, float gradient_scale);
+  const float* prior_of_rows(const nn::Run& run, const int32_t* tokens, const int32_t* targets,
+                             int64_t first, int64_t rows);
+  template <class History>
+  void add_prior(const nn::Run& run, int64_t rows, History history, float* logits);
+  template <class History>
+  void finished_logits(const nn::Run& run, int64_t rows, const float* x, History history,
+                       float* logits);
   nn::Run training_run(const Batch& batch, const float* weights, DropoutSeed dropout);
   void forward_trunk(const nn::Run& run, const int32_t* tokens);
   void backward_trunk(const nn::Run& run, const int32_t* tokens);

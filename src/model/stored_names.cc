@@ -132,7 +132,7 @@ int64_t offset_of(const Transformer& model, const StoredPiece& piece) {
 
 ModelFamily model_family(const ModelConfig& c) {
   const bool extras = c.qk_norm || c.logit_softcap > 0 || c.ngram_order > 0 ||
-                      c.embedding != nn::EmbeddingKind::kDense;
+                      c.embedding != nn::EmbeddingKind::kDense || c.prior_order > 0;
   if (!extras && c.norm == nn::NormKind::kLayerNorm && c.position == PositionKind::kLearned &&
       c.mlp == nn::MlpKind::kGelu && c.bias && c.kv_head_count() == c.heads &&
       c.head_width() * c.heads == c.width)

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "base/check.h"
 #include "base/error.h"
@@ -21,9 +22,13 @@ constexpr uint64_t kProjectionStream = uint64_t{1} << 31;
 
 }  // namespace
 
-Transformer::Transformer(const ModelConfig& config, std::shared_ptr<const nn::CodeTable> codes)
-    : config_(config) {
+Transformer::Transformer(const ModelConfig& config, std::shared_ptr<const nn::CodeTable> codes,
+                         std::shared_ptr<const LogitPrior> prior)
+    : config_(config), prior_(std::move(prior)) {
   config.validate();
+  CHECK_MSG(prior_ == nullptr ||
+                (config.prior_order > 0 && prior_->vocabulary_size() == config.vocabulary_size),
+            "prior_order={} V={}", config.prior_order, config.vocabulary_size);
   const int64_t V = config.vocabulary_size, C = config.width;
   const double deviation = config.init_deviation;
   add_embedding(std::move(codes));

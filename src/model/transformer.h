@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "model/config.h"
+#include "model/logit_prior.h"
 #include "nn/block.h"
 #include "nn/ngram_memory.h"
 #include "nn/output_head.h"
@@ -21,10 +22,12 @@ namespace cllm {
 class Transformer {
  public:
   // codes: of a composite embedding, V tokens and config.code_rows() rows
-  // (crystal/embedding_codes.h); null for the other kinds. Error (kUsage) if the configuration is
-  // invalid or a composite embedding has no codes.
+  // (crystal/embedding_codes.h); null for the other kinds. prior: with config.prior_order > 0, of
+  // this vocabulary; a description that is not executed needs none. Error (kUsage) if the
+  // configuration is invalid or a composite embedding has no codes.
   explicit Transformer(const ModelConfig& config,
-                       std::shared_ptr<const nn::CodeTable> codes = nullptr);
+                       std::shared_ptr<const nn::CodeTable> codes = nullptr,
+                       std::shared_ptr<const LogitPrior> prior = nullptr);
 
   const ModelConfig& config() const { return config_; }
   const ParameterTable& parameters() const { return table_; }
@@ -35,6 +38,9 @@ class Transformer {
   // Of a composite embedding, else null.
   const std::shared_ptr<const nn::CodeTable>& codes() const { return embedding_.options().codes; }
   const nn::NgramMemory& ngram_memory() const { return ngram_memory_; }
+  // nullptr without one.
+  const LogitPrior* prior() const { return prior_.get(); }
+  const std::shared_ptr<const LogitPrior>& shared_prior() const { return prior_; }
   // All linear layers, in the order of the forward.
   std::vector<const nn::Linear*> linears() const;
   // The table whose rows are looked up: [V, C] of a dense embedding.
@@ -57,6 +63,7 @@ class Transformer {
   void add_embedding(std::shared_ptr<const nn::CodeTable> codes);
 
   ModelConfig config_;
+  std::shared_ptr<const LogitPrior> prior_;
   ParameterTable table_;
   int32_t position_table_ = -1;
   nn::TokenEmbedding embedding_;

@@ -21,6 +21,9 @@
 
 namespace cllm::nn {
 
+// The most tokens that anything but attention looks back (model/logit_prior.h).
+inline constexpr size_t kHistoryTokens = 7;
+
 // Keys and values of the tokens already seen, for generation. Rows of layer l start at l *
 // layer_stride; token t of a layer has its [K, D] keys at t * row_stride. One sequence.
 struct KvCache {
@@ -32,7 +35,7 @@ struct KvCache {
   int64_t length = 0;    // tokens present before this call
 
   // The last of them, as many as an n-gram can need; the newest at the end.
-  std::array<int32_t, 3> last = {};
+  std::array<int32_t, kHistoryTokens> last = {};
   std::span<const int32_t> history() const {
     return std::span(last).last(static_cast<size_t>(std::min<int64_t>(length, std::ssize(last))));
   }

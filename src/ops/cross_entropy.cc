@@ -8,7 +8,8 @@
 namespace cllm::ops {
 
 void cross_entropy(const Context& context, int64_t N, int64_t V, float softcap,
-                   const int32_t* targets, float gradient_scale, Values logits, float* losses) {
+                   const int32_t* targets, float gradient_scale, Values logits, float* losses,
+                   const float* added) {
   const ProfileScope scope(context.profile, "cross entropy");
   with_storage(logits.storage(), [&](auto tag) {
     using S = typename decltype(tag)::Type;
@@ -18,7 +19,8 @@ void cross_entropy(const Context& context, int64_t N, int64_t V, float softcap,
       CHECK_MSG(target >= -1 && target < V, "targets[{}]={} V={}", n, target, V);
       S* row = first_row + n * V;
       if (target >= 0) {
-        const kernels::CrossEntropyRow call = {V, target, softcap, gradient_scale};
+        const kernels::CrossEntropyRow call = {V, target, softcap, gradient_scale,
+                                               added == nullptr ? nullptr : added + n * V};
         losses[n] = context.kernels.of<S>().rows.cross_entropy(&call, row);
         return;
       }

@@ -223,6 +223,11 @@ const std::vector<Ablation>& ablations() {
         {"frequency", {"tokenizer.order=frequency"}},
         {"ulam", {"tokenizer.order=ulam"}}},
        true},
+      {"residual",
+       "lowers the held-out loss",
+       {{"plain", {"model.prior_order=0"}},
+        {"residual-4", {"model.prior_order=4"}},
+        {"residual-6", {"model.prior_order=6"}}}},
   };
   return all;
 }

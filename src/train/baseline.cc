@@ -1,18 +1,9 @@
 #include "train/baseline.h"
 
 #include "base/check.h"
+#include "train/token_text.h"
 
 namespace cllm {
-namespace {
-
-std::vector<Token> tokens_of(const TokenView& text) {
-  std::vector<Token> tokens(static_cast<size_t>(text.size()));
-  text.copy(0, text.size(), tokens.data());
-  return tokens;
-}
-
-}  // namespace
-
 NgramCounts count_ngrams(TokenView text, int64_t vocabulary_size, int order,
                          const LevelProgress& progress) {
   return count_ngrams(tokens_of(text), vocabulary_size, order, progress);

@@ -15,6 +15,7 @@
 #include "runlog/run_lock.h"
 #include "train/evaluation.h"
 #include "train/manifest.h"
+#include "train/token_text.h"
 
 namespace cllm {
 namespace {
@@ -37,12 +38,6 @@ std::span<const float> values_of(const CompressInputs& inputs, const StoredPiece
   return {inputs.weights + inputs.model.parameters().at(piece.parameter).offset +
               piece.first_row * piece.columns,
           static_cast<size_t>(piece.rows * piece.columns)};
-}
-
-uint64_t hash_of_tokens(TokenView text) {
-  std::vector<Token> tokens(static_cast<size_t>(text.size()));
-  text.copy(0, text.size(), tokens.data());
-  return hash64(tokens.data(), tokens.size() * sizeof(Token));
 }
 
 // What decides the result, as it is told to people and compared when the work goes on.

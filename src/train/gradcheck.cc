@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/philox.h"
+#include "crystal/ngram_prior.h"
 
 namespace cllm {
 namespace {
@@ -17,10 +18,34 @@ constexpr int kSteps = 10;
 constexpr double kLeastSlope = 2e-5;
 
 int64_t checked_length(const ModelConfig& config, int64_t T) {
+  config.validate();
   if (T < 1 || T > config.context_length)
     throw Error(ErrorKind::kUsage, "tokens", fmt::format("{} tokens per sequence", T),
                 fmt::format("use 1 to {}, the model's context", config.context_length));
   return T;
+}
+
+// Every second one of a text of 2N.
+std::vector<int32_t> random_tokens(const ModelConfig& config, int64_t N, uint64_t first,
+                                   uint64_t seed) {
+  const Philox source(seed, RandomStream::kTest);
+  std::vector<int32_t> tokens;
+  for (uint64_t n = 0; n < static_cast<uint64_t>(N); ++n)
+    tokens.push_back(static_cast<int32_t>(
+        source.below(static_cast<uint64_t>(config.vocabulary_size), 0, 2 * n + first)));
+  return tokens;
+}
+
+// Counted in a text in which every target follows its token.
+std::shared_ptr<const LogitPrior> make_prior(const ModelConfig& config,
+                                             const std::vector<int32_t>& tokens,
+                                             const std::vector<int32_t>& targets) {
+  if (config.prior_order == 0) return nullptr;
+  std::vector<Token> text;
+  for (size_t n = 0; n < tokens.size(); ++n)
+    text.insert(text.end(), {tokens[n], targets[n]});
+  return std::make_shared<const NgramPrior>(
+      count_ngrams(text, config.vocabulary_size, static_cast<int>(config.prior_order)), 0, true);
 }
 
 double length(const float* values, int64_t count) {
@@ -55,19 +80,15 @@ double extrapolate(const std::vector<double>& differences) {
 GradientChecker::GradientChecker(const ModelConfig& config, const ops::Context& context, int64_t B,
                                  int64_t T, uint64_t seed,
                                  std::shared_ptr<const nn::CodeTable> codes)
-    : model_(config, std::move(codes)),
-      B_(B),
+    : B_(B),
       T_(checked_length(config, T)),
       seed_(seed),
+      tokens_(random_tokens(config, B * T, 0, seed)),
+      targets_(random_tokens(config, B * T, 1, seed)),
+      model_(config, std::move(codes), make_prior(config, tokens_, targets_)),
       session_(model_, context, {.B = B, .T = T, .S = T, .training = true}),
       weights_(model_.parameters().arena_floats(), "the weights"),
       gradients_(model_.parameters().arena_floats(), "the gradients") {
-  const Philox source(seed, RandomStream::kTest);
-  const auto V = static_cast<uint64_t>(config.vocabulary_size);
-  for (uint64_t n = 0; n < static_cast<uint64_t>(B * T); ++n) {
-    tokens_.push_back(static_cast<int32_t>(source.below(V, 0, 2 * n)));
-    targets_.push_back(static_cast<int32_t>(source.below(V, 0, 2 * n + 1)));
-  }
   fill_weights(seed);
 }
 
@@ -86,14 +107,16 @@ void GradientChecker::fill_weights(uint64_t seed) {
   }
 }
 
-// Mean loss of the batch, with the same dropout every time.
+// Mean loss of the batch, with the same dropout every time, as training has it.
 double GradientChecker::loss() {
   const Batch batch{tokens_.data(), targets_.data(), B_, T_};
   const ModelConfig& config = model_.config();
-  const bool drops = config.dropout > 0 || (config.ngram_order > 0 && config.ngram_dropout > 0);
-  const double sum =
-      drops ? session_.forward_backward(batch, weights_.data(), 1.0f, {seed_, 0}, gradients_.data())
-            : session_.evaluate(batch, weights_.data());
+  const bool trains_otherwise = config.dropout > 0 ||
+                                (config.ngram_order > 0 && config.ngram_dropout > 0) ||
+                                config.prior_order > 0;
+  const double sum = trains_otherwise ? session_.forward_backward(batch, weights_.data(), 1.0f,
+                                                                  {seed_, 0}, gradients_.data())
+                                      : session_.evaluate(batch, weights_.data());
   return sum / static_cast<double>(B_ * T_);
 }
 

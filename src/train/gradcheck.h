@@ -60,12 +60,12 @@ class GradientChecker {
   std::vector<float> unit_direction(const Parameter& parameter, const float* gradient,
                                     GradcheckDirection direction) const;
 
-  const Transformer model_;
   int64_t B_, T_;
   uint64_t seed_;
+  const std::vector<int32_t> tokens_, targets_;
+  const Transformer model_;
   Session session_;
   Arena weights_, gradients_;
-  std::vector<int32_t> tokens_, targets_;
 };
 
 // GradientChecker on its own gradient.

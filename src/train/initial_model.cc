@@ -55,22 +55,25 @@ void take_initial_model(RunSettings& settings, const GivenSettings& given, Log& 
 }
 
 void load_initial_weights(const RunSettings& settings, const Transformer& model, float* weights) {
-  const LoadedModel initial = load_model(settings.train.init, coded_matrix_decoder());
+  const ModelConfig config = load_model_config(settings.train.init);
+  const Transformer initial(config, load_model_codes(settings.train.init, config));
   const auto& ours = model.parameters().all();
-  const auto& theirs = initial.model->parameters().all();
+  const auto& theirs = initial.parameters().all();
   // A shorter context takes the first rows of the learned positions.
   const bool fits = std::ranges::equal(ours, theirs, [&](const Parameter& a, const Parameter& b) {
     const bool rows =
         a.shape[0] == b.shape[0] || (&a == model.position_table() && a.shape[0] < b.shape[0]);
     return a.name == b.name && rows && a.count / a.shape[0] == b.count / b.shape[0];
   });
-  const bool same_codes = model.codes() == nullptr || (initial.model->codes() != nullptr &&
-                                                       *initial.model->codes() == *model.codes());
+  const bool same_codes = model.codes() == nullptr ||
+                          (initial.codes() != nullptr && *initial.codes() == *model.codes());
   if (!fits || !same_codes)
     throw Error(ErrorKind::kData, settings.train.init, "is of another shape than this run's model",
                 "give the model that the run was started from");
+  Arena values(initial.parameters().arena_floats(), "the initial weights");
+  load_weights(settings.train.init, initial, values.data(), coded_matrix_decoder());
   for (size_t i = 0; i < ours.size(); ++i)
-    std::copy_n(initial.weights.data() + theirs[i].offset, ours[i].count, weights + ours[i].offset);
+    std::copy_n(values.data() + theirs[i].offset, ours[i].count, weights + ours[i].offset);
 }
 
 }  // namespace cllm

@@ -14,6 +14,7 @@
 #include "train/corpus.h"
 #include "train/interrupted.h"
 #include "train/parallel_choice.h"
+#include "train/prior.h"
 #include "train/run_codes.h"
 #include "train/run_loop.h"
 
@@ -241,7 +242,8 @@ RunResult start_run(RunSettings settings, const fs::path& path, bool overwrite,
   complete_settings(settings, corpus, log);
   const auto codes = codes_of_run(settings, corpus);
 
-  const Transformer model(settings.model, codes);
+  const Transformer model(settings.model, codes,
+                          make_prior(settings, corpus.train, log, interrupted));
   resolve_parallel(settings, model, engine, corpus, log, interrupted);
   const MemoryPlan memory = plan_memory(model, settings, engine.context());
   require_memory(memory);
@@ -275,7 +277,10 @@ RunResult resume_run(RunSettings settings, const RunFolder& folder, const Engine
   if (origin.checkpoint) require_same_tokenizer(folder, tokenizer, *origin.checkpoint);
   const Corpus corpus = open_corpus(settings, folder.data(), tokenizer);
   const auto codes = codes_of_run(settings, corpus, origin.checkpoint);
-  const Transformer model(settings.model, codes);
+  const Transformer model(settings.model, codes,
+                          origin.checkpoint
+                              ? open_prior(*origin.checkpoint, settings.model, corpus.train)
+                              : make_prior(settings, corpus.train, log, {}));
   const MemoryPlan memory = plan_memory(model, settings, engine.context());
   require_memory(memory);
   announce(settings, corpus, model, memory, engine, log);

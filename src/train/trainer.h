@@ -22,8 +22,10 @@ struct MemoryPlan {
   int64_t average = 0;         // of the weights, with train.ema_decay
   int64_t update_scratch = 0;  // of the optimizer
   int64_t sampling = 0;        // a Generator's cache and activations, with sample.every > 0
+  int64_t prior = 0;           // what the model has of one
   int64_t total() const {
-    return weights + gradients + moments + activations + average + update_scratch + sampling;
+    return weights + gradients + moments + activations + average + update_scratch + sampling +
+           prior;
   }
 };
 

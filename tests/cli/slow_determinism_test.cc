@@ -33,6 +33,7 @@ struct Way {
   }
 };
 const Words kNgrams = {"model.ngram_order=4", "model.ngram_rows=64", "model.ngram_dropout=0.3"};
+const Words kPrior = {"model.prior_order=5"};
 const Words kFactorised = {"model.embedding=factorised", "model.embedding_width=12"};
 const Words kComposite = {"model.embedding=composite", "model.embedding_dense_rows=5",
                           "tokenizer.kind=bpe", "tokenizer.vocabulary_size=400"};
@@ -44,7 +45,9 @@ INSTANTIATE_TEST_SUITE_P(Ways, DeterminismIn,
                                          Way{"bf16", "operation", "_ngrams", kNgrams},
                                          Way{"fp32", "batch", "_ngrams", kNgrams},
                                          Way{"fp32", "operation", "_factorised", kFactorised},
-                                         Way{"bf16", "batch", "_composite", kComposite}),
+                                         Way{"bf16", "batch", "_composite", kComposite},
+                                         Way{"bf16", "operation", "_prior", kPrior},
+                                         Way{"fp32", "batch", "_prior", kPrior}),
                          [](const auto& test) {
                            return test.param.precision + "_" + test.param.parallel +
                                   test.param.technique;

@@ -21,12 +21,13 @@ struct Truth {
   std::vector<double> gradient;
 };
 
-Truth truth_of(const std::vector<float>& logits, int64_t target, double cap, double scale) {
+Truth truth_of(const std::vector<float>& logits, int64_t target, double cap, double scale,
+               const std::vector<double>& added) {
   const std::vector<int32_t> targets = {static_cast<int32_t>(target)};
   Truth truth;
-  truth.loss = reference::cross_entropy(logits.size(), cap, targets, widen(logits))[0];
+  truth.loss = reference::cross_entropy(logits.size(), cap, targets, widen(logits), added)[0];
   truth.gradient = complex_step_gradient(logits, [&](const std::vector<Complex>& z) {
-    return scale * reference::cross_entropy(logits.size(), cap, targets, z)[0];
+    return scale * reference::cross_entropy(logits.size(), cap, targets, z, added)[0];
   });
   return truth;
 }
@@ -51,7 +52,7 @@ TYPED_TEST(CrossEntropyRows, LossAndGradientMatchTheReference) {
           SCOPED_TRACE("n=" + std::to_string(n) + " target=" + std::to_string(target) +
                        " cap=" + std::to_string(cap));
           const auto logits = random_stored<S>(static_cast<size_t>(n), 1, 3);
-          const Truth truth = truth_of(logits, target, cap, 0.375);
+          const Truth truth = truth_of(logits, target, cap, 0.375, {});
           const double bound = relative_bound(table, logits, cap);
           kernels::CrossEntropyRow row = {n, target, static_cast<float>(cap), 0.0f};
           StorageSpan<S> out(logits, static_cast<size_t>(n % 3));
@@ -66,6 +67,33 @@ TYPED_TEST(CrossEntropyRows, LossAndGradientMatchTheReference) {
           EXPECT_TRUE(stored_close<S>(out.values(), truth.gradient, 1e-14, bound));
           EXPECT_TRUE(out.intact());
         }
+      }
+    }
+  });
+}
+
+// What is added is fp32 and comes after the cap: neither bends it nor rounds it to the storage.
+TYPED_TEST(CrossEntropyRows, WhatIsAddedCountsAsItIs) {
+  using S = TypeParam;
+  for_each_table([](const kernels::Table& table) {
+    for (const int64_t n : lengths_for(table)) {
+      for (const double cap : {0.0, 5.0}) {
+        if (n == 0 || n > 600) continue;
+        const int64_t target = n / 3;
+        SCOPED_TRACE("n=" + std::to_string(n) + " cap=" + std::to_string(cap));
+        const auto logits = random_stored<S>(static_cast<size_t>(n), 1, 3);
+        const auto added = random_vector(static_cast<size_t>(n), 7, 6);
+        const Truth truth = truth_of(logits, target, cap, 0.375, widen(added));
+        const double bound = relative_bound(table, logits, cap) + 4 * largest(added) * kUnit;
+        const kernels::CrossEntropyRow row = {n, target, static_cast<float>(cap), 0.375f,
+                                              added.data()};
+        StorageSpan<S> out(logits, static_cast<size_t>(n % 3));
+        const float loss = table.of<S>().rows.cross_entropy(&row, out.data());
+        EXPECT_TRUE(all_close(std::vector<float>{loss}, std::vector<double>{truth.loss}, 0, bound));
+        EXPECT_TRUE(stored_close<S>(out.values(), truth.gradient, 1e-14, bound));
+        EXPECT_TRUE(out.intact());
+        const Truth without = truth_of(logits, target, cap, 0.375, {});
+        EXPECT_TRUE(n == 1 || std::abs(without.loss - truth.loss) > 1e-3) << "it did not matter";
       }
     }
   });

@@ -107,10 +107,19 @@ TEST(ConfigJson, RefusesWhatItDoesNotCompute) {
 
 TEST(ConfigJson, AFileFromBeforeTheNgramsHasNone) {
   json file = stored(small_own());
-  for (const char* key :
-       {"ngram_order", "ngram_rows", "ngram_modulus_a", "ngram_modulus_b", "ngram_dropout"})
+  for (const char* key : {"ngram_order", "ngram_rows", "ngram_modulus_a", "ngram_modulus_b",
+                          "ngram_dropout", "prior_order"})
     EXPECT_EQ(file.erase(key), 1u) << key;
   EXPECT_EQ(config_from_json(file, "config.json").ngram_order, 0);
+  EXPECT_EQ(config_from_json(file, "config.json").prior_order, 0);
+}
+
+TEST(ConfigJson, AModelWithAPriorIsNoOtherProgramsModel) {
+  ModelConfig config = small_gpt2();
+  config.prior_order = 5;
+  const json file = stored(config);
+  EXPECT_EQ(file["model_type"], "cllm");
+  EXPECT_EQ(config_from_json(file, "config.json").prior_order, 5);
 }
 
 TEST(ConfigJson, AFileFromBeforeTheKindsOfEmbeddingHasATable) {

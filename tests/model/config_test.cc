@@ -169,6 +169,21 @@ TEST(Transformer, TheKindOfEmbeddingChangesNoOtherParameterAtTheStart) {
   }
 }
 
+TEST(ModelConfig, RefusesAPriorThatIsNeverSeenOrTooDear) {
+  ModelConfig config = small_gpt2();
+  config.prior_order = 8;
+  EXPECT_EQ(refusal(config), "");
+  config.context_length = 6;
+  EXPECT_THAT(refusal(config), HasSubstr("model.prior_order: an n-gram of 8 tokens is never seen "
+                                         "in a context of 6"));
+  config.context_length = 7;
+  EXPECT_EQ(refusal(config), "");
+  config.vocabulary_size = (1 << 16) + 1;
+  EXPECT_THAT(refusal(config), HasSubstr("model.prior_order: a vocabulary of 65537 is above"));
+  config.prior_order = 0;
+  EXPECT_EQ(refusal(config), "") << "the vocabulary matters to a prior only";
+}
+
 TEST(ModelConfig, DerivesWhatIsZero) {
   ModelConfig config = small_gpt2();
   EXPECT_EQ(config.kv_head_count(), 3);

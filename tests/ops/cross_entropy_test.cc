@@ -65,6 +65,22 @@ TEST(CrossEntropy, LossesAndGradientsMatchTheReference) {
   }
 }
 
+// Every row has its own; those that are ignored are not read.
+TEST(CrossEntropy, AddsToEveryRow) {
+  const Case c(9, 23);
+  std::vector<float> added = random_vector(c.N * c.V, 6, 4);
+  const std::vector<double> losses =
+      reference::cross_entropy(c.V, 7, c.targets, widen(c.logits), widen(added));
+  for (size_t n = 0; n < c.N; ++n)
+    if (c.targets[n] == -1) added[n * c.V] = std::nanf("");
+  for_each_context([&](const Context& context) {
+    std::vector<float> out = c.logits, got(c.N);
+    cross_entropy(context, 9, 23, 7.0f, c.targets.data(), 0.2f, out.data(), got.data(),
+                  added.data());
+    EXPECT_TRUE(all_close(got, losses, 0, bound_of(context, c, 7) + 16 * kUnit));
+  });
+}
+
 TEST(CrossEntropy, IgnoredRowsAreZeroAndNoScaleMeansNoWrite) {
   const Case c(9, 23);
   for_each_context([&](const Context& context) {

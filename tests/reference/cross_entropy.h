@@ -10,12 +10,12 @@
 
 namespace cllm::reference {
 
-// losses [N] = logsumexp(z) - z[target], z = cap > 0 ? cap * tanh(logit / cap) : logit; 0 where the
-// target is -1. Any logit may serve as the shift of the exponentials, so the largest real part
-// does.
+// losses [N] = logsumexp(z) - z[target], z = (cap > 0 ? cap * tanh(logit / cap) : logit) + added,
+// where added [N, V] may be empty; 0 where the target is -1. Any logit may serve as the shift of
+// the exponentials, so the largest real part does.
 template <class T>
 std::vector<T> cross_entropy(size_t V, double cap, const std::vector<int32_t>& targets,
-                             const std::vector<T>& logits) {
+                             const std::vector<T>& logits, const std::vector<double>& added = {}) {
   using std::exp;
   using std::log;
   using std::tanh;
@@ -30,6 +30,8 @@ std::vector<T> cross_entropy(size_t V, double cap, const std::vector<int32_t>& t
     if (cap > 0)
       for (T& value : z)
         value = cap * tanh(value / cap);
+    for (size_t v = 0; !added.empty() && v < V; ++v)
+      z[v] += added[n * V + v];
     const T shift =
         *std::max_element(z.begin(), z.end(), [](T a, T b) { return std::real(a) < std::real(b); });
     T sum{};

@@ -15,8 +15,14 @@ class KneserNey {
  public:
   using Gram = std::vector<Token>;
 
-  KneserNey(Gram text, int vocabulary, int order, int discounts)
-      : text_(std::move(text)), vocabulary_(vocabulary), order_(order), discounts_(discounts) {}
+  // without: the place of a token whose occurrence does not count, -1 for none. Discounts are those
+  // of the whole text.
+  KneserNey(Gram text, int vocabulary, int order, int discounts, int64_t without = -1)
+      : text_(std::move(text)),
+        vocabulary_(vocabulary),
+        order_(order),
+        discounts_(discounts),
+        without_(without) {}
 
   // p(token | context), context of at most order - 1 tokens.
   double probability(const Gram& context, Token token) const {
@@ -25,7 +31,7 @@ class KneserNey {
                                : probability(Gram(context.begin() + 1, context.end()), token);
     double total = 0, taken = 0, own = 0;
     for (Token w = 0; w < vocabulary_; ++w) {
-      const int c = count(joined(context, w));
+      const int c = count(joined(context, w), without_);
       const double d = c > 0 ? discount(context.size() + 1, c) : 0;
       total += c;
       taken += d;
@@ -35,12 +41,13 @@ class KneserNey {
   }
 
   // What the order that a gram belongs to counts: its occurrences for the highest, else the
-  // different tokens before it, the start of the text being one.
-  int count(const Gram& gram) const {
+  // different tokens before it, the start of the text being one. Not those that end at `without`.
+  int count(const Gram& gram, int64_t without = -1) const {
     int occurrences = 0;
     std::set<Token> before;
     for (size_t i = 0; i + gram.size() <= text_.size(); ++i)
-      if (std::equal(gram.begin(), gram.end(), text_.begin() + static_cast<std::ptrdiff_t>(i))) {
+      if (static_cast<int64_t>(i + gram.size()) - 1 != without &&
+          std::equal(gram.begin(), gram.end(), text_.begin() + static_cast<std::ptrdiff_t>(i))) {
         ++occurrences;
         before.insert(i == 0 ? -1 : text_[i - 1]);
       }
@@ -76,6 +83,7 @@ class KneserNey {
 
   Gram text_;
   int vocabulary_, order_, discounts_;
+  int64_t without_;
 };
 
 }  // namespace cllm::reference

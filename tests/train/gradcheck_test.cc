@@ -30,7 +30,9 @@ std::vector<ModelConfig> families() {
   composite.embedding = nn::EmbeddingKind::kComposite;
   composite.embedding_primes = 12;
   composite.embedding_dense_rows = 3;
-  return {gpt2, llama, relu, factorised, composite};
+  ModelConfig residual = llama;
+  residual.prior_order = 3;
+  return {gpt2, llama, relu, factorised, composite, residual};
 }
 
 std::string bad_rows(const GradcheckReport& report) {

@@ -9,8 +9,10 @@
 #include <vector>
 
 #include "base/error.h"
+#include "crystal/ngram_prior.h"
 #include "testing.h"
 #include "testing_codes.h"
+#include "train/baseline.h"
 #include "train/trainer.h"
 
 namespace cllm {
@@ -81,19 +83,33 @@ inline RunSettings composite_settings() {
   return settings;
 }
 
+// Beside a prior.
+inline RunSettings residual_settings() {
+  RunSettings settings = llama_settings();
+  settings.model.prior_order = 3;
+  return settings;
+}
+
 struct TrainerRig {
   explicit TrainerRig(const RunSettings& wanted, int threads = 2)
       : settings(wanted),
-        model(settings.model, testing::test_codes(settings.model)),
         dataset(TokenDataset::from_tokens(
             testing::random_tokens(700, static_cast<int32_t>(settings.model.vocabulary_size), 8),
             static_cast<int>(settings.model.vocabulary_size))),
+        model(settings.model, testing::test_codes(settings.model), prior()),
         pool(threads),
         context{pool, kernels::chosen_table()},
         trainer(model, context, settings, dataset.all()) {
     trainer.initialise();
   }
 
+  std::shared_ptr<const LogitPrior> prior() const {
+    const ModelConfig& config = settings.model;
+    if (config.prior_order == 0) return nullptr;
+    return std::make_shared<const NgramPrior>(
+        count_ngrams(dataset.all(), config.vocabulary_size, static_cast<int>(config.prior_order)),
+        0, true);
+  }
   std::vector<float> weights() {
     return {trainer.weights(), trainer.weights() + model.parameters().arena_floats()};
   }
@@ -119,8 +135,8 @@ struct TrainerRig {
   }
 
   const RunSettings settings;
-  const Transformer model;
   const TokenDataset dataset;
+  const Transformer model;
   ThreadPool pool;
   const ops::Context context;
   Trainer trainer;

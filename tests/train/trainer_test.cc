@@ -16,8 +16,9 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 TEST(Trainer, SameBitsForAnyNumberOfThreads) {
-  for (const RunSettings& family : {gpt2_settings(), llama_settings(), muon_settings(),
-                                    factorised_settings(), composite_settings()}) {
+  for (const RunSettings& family :
+       {gpt2_settings(), llama_settings(), muon_settings(), factorised_settings(),
+        composite_settings(), residual_settings()}) {
     for (const RunSettings& settings : in_every_storage(family)) {
       SCOPED_TRACE(storage_name(settings));
       TrainerRig one(settings, 1);
@@ -192,8 +193,8 @@ TEST(Trainer, TakesTheMemoryThatWasPlanned) {
   sgd.optimizer.kind = OptimizerSettings::Kind::kSgd;
   const RunSettings by_ranges = in_backward(gpt2_settings());
   std::vector<RunSettings> all = in_every_storage(gpt2_settings());
-  all.insert(all.end(),
-             {sgd, muon_settings(), by_ranges, factorised_settings(), composite_settings()});
+  all.insert(all.end(), {sgd, muon_settings(), by_ranges, factorised_settings(),
+                         composite_settings(), residual_settings()});
   for (const RunSettings& settings : all) {
     SCOPED_TRACE(storage_name(settings));
     TrainerRig rig(settings);
@@ -212,7 +213,9 @@ TEST(Trainer, TakesTheMemoryThatWasPlanned) {
     EXPECT_EQ(plan.update_scratch, rig.trainer.updater().scratch_bytes());
     EXPECT_EQ(plan.activations, rig.trainer.source().activation_bytes());
     EXPECT_EQ(plan.total(), plan.weights + plan.gradients + plan.moments + plan.activations +
-                                plan.average + plan.update_scratch + plan.sampling);
+                                plan.average + plan.update_scratch + plan.sampling + plan.prior);
+    EXPECT_EQ(plan.prior, settings.model.prior_order > 0 ? rig.model.prior()->bytes() : 0);
+    EXPECT_EQ(plan.prior > 0, settings.model.prior_order > 0);
   }
 }
 
