@@ -217,6 +217,13 @@ const std::vector<Ablation>& ablations() {
        {{"tree", {"parallel.mode=batch", "parallel.reduction=tree"}},
         {"fixed", {"parallel.mode=batch", "parallel.reduction=fixed"}},
         {"super", {"parallel.mode=batch", "parallel.reduction=super"}}}},
+      // The middle arm has the shape that `cllm resize` gives to a model of the last one with four
+      // heads: its stream alone is narrower.
+      {"width",
+       "lowers the held-out loss",
+       {{"64", {"model.width=64"}},
+        {"64-of-128", {"model.width=64", "model.head_size=32", "model.mlp_width=512"}},
+        {"128", {"model.width=128"}}}},
   };
   return all;
 }
