@@ -183,8 +183,8 @@ TEST_F(Resize, ARunBeginsWithIt) {
   RunSettings wanted = settings();
   wanted.model = ModelConfig();
   wanted.train.init = (folder_ / "small").string();
-  wanted.train.steps = 40;
-  wanted.evaluation.every = 1;
+  wanted.train.steps = 20;
+  wanted.evaluation.every = 5;
   start(wanted, "second");
   const std::vector<std::pair<int64_t, double>> losses = evaluations(at("second"));
   EXPECT_LT(losses.back().second, losses.front().second);
