@@ -7,13 +7,10 @@
 #include "base/progress.h"
 #include "base/units.h"
 #include "cli/field_options.h"
-#include "cli/input.h"
-#include "cli/model_argument.h"
+#include "cli/model_text.h"
 #include "cli/program.h"
-#include "cli/settings_options.h"
 #include "cli/signals.h"
 #include "train/compress.h"
-#include "train/corpus.h"
 #include "train/interrupted.h"
 
 namespace cllm::cli {
@@ -34,21 +31,6 @@ struct CompressOptions {
   std::string out;
   FieldOptions fields;
 };
-
-// The calibration text in the model's tokens. In memory: an impatient stop removes no folders.
-TokenDataset calibration_tokens(const CompressOptions& options, const ModelInUse& model, Log& log) {
-  RunSettings settings;
-  settings.tokenizer.path =
-      options.model.tokenizer.empty() ? model.folder.string() : options.model.tokenizer;
-  apply_data(options.calibration, settings);
-  settings.data.validation_fraction = 0;
-  const ScratchFolder scratch;
-  const Corpus corpus =
-      make_corpus(settings, scratch.path(), log, [] { return stop_signal() != 0; });
-  std::vector<Token> tokens(static_cast<size_t>(corpus.train.size()));
-  corpus.train.copy(0, corpus.train.size(), tokens.data());
-  return TokenDataset::from_tokens(std::move(tokens), model.tokenizer.vocabulary_size());
-}
 
 // A bar for each part of the work, a line for each matrix.
 class Display {
@@ -122,7 +104,8 @@ int compress(const CompressOptions& options, ActionContext& context) {
   require_no_model(options.out);
   install_signal_handlers();
   const ModelInUse model = load_model_argument(options.model, context.log);
-  const TokenDataset calibration = calibration_tokens(options, model, context.log);
+  const TokenDataset calibration =
+      text_in_memory(options.calibration, options.model, model, context.log);
   install_impatient_signal_handlers();
   const Engine engine(static_cast<int>(settings.threads));
   context.log.info(

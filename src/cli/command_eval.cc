@@ -10,7 +10,7 @@
 #include "cli/eval_baseline.h"
 #include "cli/field_options.h"
 #include "cli/input.h"
-#include "cli/model_argument.h"
+#include "cli/model_text.h"
 #include "cli/program.h"
 #include "cli/settings_options.h"
 #include "cli/signals.h"
@@ -46,27 +46,6 @@ struct EvalOptions {
   FieldOptions fields;
   BaselineOptions baseline;
 };
-
-// The run that a checkpoint folder belongs to.
-std::optional<RunFolder> run_of(const fs::path& argument, const fs::path& checkpoint) {
-  for (const fs::path& path : {argument, fs::canonical(checkpoint).parent_path().parent_path()})
-    if (RunFolder::is_run(path)) return RunFolder::open(path);
-  return std::nullopt;
-}
-
-// The text of the model's own run. missing, hint: what it lacks if it is none.
-Corpus own_corpus(const EvalOptions& options, const ModelInUse& model, const std::string& missing,
-                  const std::string& hint) {
-  const std::optional<RunFolder> run = run_of(options.model.run, model.folder);
-  if (!run)
-    throw Error(ErrorKind::kUsage, options.model.run,
-                fmt::format("is no run, so it has no {}", missing), hint);
-  RunSettings settings;
-  SettingsBinder binder;
-  settings.bind(binder);
-  read_run_settings(*run, binder);
-  return open_corpus(settings, run->data(), model.tokenizer);
-}
 
 // tokenizer: a path; "" makes one from the text, as training does.
 Corpus given_corpus(const EvalOptions& options, const std::string& tokenizer,
@@ -116,7 +95,7 @@ std::optional<BaselineReport> beside_model(const EvalOptions& options, const Mod
                                            TokenView text, const EvalWindows& windows,
                                            int64_t limit, Log& log) {
   if (!options.baseline.given()) return std::nullopt;
-  const Corpus own = own_corpus(options, model, "training text to fit the baseline to",
+  const Corpus own = own_corpus(options.model, model, "training text to fit the baseline to",
                                 "leave it out: `cllm eval --baseline kn --data PATH`");
   return measure_baseline(options.baseline, own.train, text, &windows, limit, own.tokenizer, log);
 }
@@ -128,7 +107,7 @@ int eval_model(const EvalOptions& options, const EvalSettings& settings, ActionC
       options.model.tokenizer.empty() ? model.folder.string() : options.model.tokenizer;
   const Corpus corpus =
       options.data.empty()
-          ? own_corpus(options, model, "held-out text", "give a text with --data PATH")
+          ? own_corpus(options.model, model, "held-out text", "give a text with --data PATH")
           : given_corpus(options, tokenizer, 0, scratch.path(), context.log);
   // The built-in corpus brings held-out stories; other texts are held out as a whole.
   const bool whole = !options.data.empty() && corpus.validation.size() == 0;

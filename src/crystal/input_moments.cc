@@ -34,8 +34,7 @@ InputMoments::InputMoments(const Transformer& model, const ops::Context& context
       scratch_(static_cast<int64_t>(ops::gemm_scratch(context)), "products of the calibration") {
   for (const auto* linear : model.linears()) {
     const int64_t in = linear->in();
-    sums_[linear->weight_parameter()] = {
-        .in = in, .rows = 0, .products = std::vector<double>(static_cast<size_t>(in * in))};
+    sums_[linear->weight_parameter()] = {.in = in, .rows = 0, .products = {}};
   }
   const int64_t widest = widest_input(model);
   products_ = Arena(widest * widest, "moments of the calibration");
@@ -44,6 +43,7 @@ InputMoments::InputMoments(const Transformer& model, const ops::Context& context
 void InputMoments::add(int32_t parameter, int64_t N, int64_t in, ops::ConstValues x) {
   Sum& sum = sums_.at(parameter);
   CHECK_EQ(sum.in, in);
+  sum.products.resize(static_cast<size_t>(in * in));
   ops::gemm(context_,
             {.m = in,
              .n = in,

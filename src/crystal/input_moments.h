@@ -14,8 +14,8 @@
 
 namespace cllm {
 
-// Not thread-safe; context must outlive it. Memory: 8 in^2 bytes per linear layer, 4 of the widest,
-// and the scratch of a product.
+// Not thread-safe; context must outlive it. Memory: 8 in^2 bytes per linear layer that anything was
+// added to, 4 of the widest, and the scratch of a product.
 class InputMoments {
  public:
   static int64_t planned_bytes(const Transformer& model, const ops::Context& context);

@@ -228,6 +228,13 @@ const std::vector<Ablation>& ablations() {
        {{"plain", {"model.prior_order=0"}},
         {"residual-4", {"model.prior_order=4"}},
         {"residual-6", {"model.prior_order=6"}}}},
+      // The middle arm has the shape that `cllm resize` gives to a model of the last one with four
+      // heads: its stream alone is narrower.
+      {"width",
+       "lowers the held-out loss",
+       {{"64", {"model.width=64"}},
+        {"64-of-128", {"model.width=64", "model.head_size=32", "model.mlp_width=512"}},
+        {"128", {"model.width=128"}}}},
   };
   return all;
 }

@@ -12,6 +12,7 @@
 #include "formats/safetensors_writer.h"
 #include "train/compress.h"
 #include "train/manifest.h"
+#include "train/resize.h"
 
 namespace cllm {
 namespace {
@@ -244,6 +245,7 @@ fs::path resolve_model_folder(const fs::path& argument, Log& log) {
   if (fs::exists(argument / "manifest.json") && fs::exists(argument / "state.json"))
     verify_checkpoint(argument);
   if (fs::exists(argument / kCompressionFile)) verify_compressed(argument);
+  if (fs::exists(argument / kResizeFile)) verify_resized(argument);
   return argument;
 }
 

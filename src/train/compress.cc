@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <utility>
 
 #include "base/error.h"
 #include "base/memory.h"
@@ -13,7 +14,7 @@
 #include "model/session.h"
 #include "model/stored_names.h"
 #include "runlog/run_lock.h"
-#include "train/evaluation.h"
+#include "train/calibration.h"
 #include "train/manifest.h"
 #include "train/token_text.h"
 
@@ -102,33 +103,19 @@ class Workshop {
   RunLock lock_;
 };
 
-nn::PlanShape window_shape(int64_t T) {
-  return {.B = 1, .T = T, .S = T, .training = false};
-}
-
-// The moments of every linear layer's inputs over windows that are spread over the text.
-InputMoments calibrate(const CompressInputs& inputs, const CompressSettings& settings,
-                       const Engine& engine, const CompressControls& controls,
-                       CompressReport& report) {
-  const int64_t T = std::min(inputs.model.config().context_length,
-                             std::max<int64_t>(inputs.calibration.size() - 1, 1));
-  // One window at a time: every row is text.
-  const EvalWindows windows(inputs.calibration, 1, T);
-  Session session(inputs.model, engine.context(), window_shape(T));
-  InputMoments moments(inputs.model, engine.context());
-  const nn::InputObserver observer = [&](int32_t parameter, int64_t N, int64_t in, auto x) {
-    moments.add(parameter, N, in, x);
-  };
-  const std::vector<int32_t> no_bytes(static_cast<size_t>(inputs.model.config().vocabulary_size));
-  const Evaluation result = evaluate(
-      windows, (settings.calibration_tokens + T - 1) / T, no_bytes,
-      [&](const Batch& batch) { return session.evaluate(batch, inputs.weights, &observer); },
+// The moments of every linear layer's inputs.
+InputMoments moments_of(const CompressInputs& inputs, const CompressSettings& settings,
+                        const Engine& engine, const CompressControls& controls,
+                        CompressReport& report) {
+  Calibration calibration = calibrate(
+      inputs.model, inputs.weights, {inputs.calibration, settings.calibration_tokens}, engine,
+      [](int32_t) { return true; },
       [&](int64_t done, int64_t of) {
         controls.progress({"calibrating", "", done, of});
       });
-  report.calibration_loss = result.loss;
-  report.calibration_tokens = result.tokens;
-  return moments;
+  report.calibration_loss = calibration.loss;
+  report.calibration_tokens = calibration.tokens;
+  return std::move(calibration.moments);
 }
 
 std::vector<uint8_t> compress_piece(const CompressInputs& inputs, const StoredPiece& piece,
@@ -159,7 +146,7 @@ MatrixRecords make_records(const CompressInputs& inputs, const CompressSettings&
   int64_t all = 0;
   for (const StoredPiece& piece : pieces)
     all += piece.rows * piece.columns;
-  const InputMoments moments = calibrate(inputs, settings, engine, controls, report);
+  const InputMoments moments = moments_of(inputs, settings, engine, controls, report);
   MatrixRecords records;
   for (size_t i = 0; i < pieces.size(); ++i) {
     const StoredPiece& piece = pieces[i];
@@ -221,7 +208,7 @@ int64_t planned_compression_bytes(const Transformer& model, const ops::Context& 
     matrix = std::max(
         matrix, piece.columns * piece.columns * kSquares + piece.rows * piece.columns * kPerWeight);
   const int64_t session =
-      Session::planned_bytes(model, context, window_shape(model.config().context_length));
+      Session::planned_bytes(model, context, calibration_shape(model.config().context_length));
   return InputMoments::planned_bytes(model, context) + std::max(session, matrix);
 }
 

@@ -7,8 +7,8 @@ namespace cllm::cli {
 namespace {
 
 const std::vector<std::string> kCommands = {
-    "train", "resume", "generate", "eval", "plan",    "report", "tokenizer", "data",  "gradcheck",
-    "bench", "primes", "lattice",  "info", "version", "help",   "compress",  "ablate"};
+    "train", "resume", "generate", "eval", "plan",    "report", "tokenizer", "data",   "gradcheck",
+    "bench", "primes", "lattice",  "info", "version", "help",   "compress",  "resize", "ablate"};
 
 TEST(Help, ProgramAloneListsAllCommands) {
   const ProgramResult result = run_program({});
