@@ -80,6 +80,7 @@ void add_bench_gemm(Program& program, CLI::App& bench);
 void add_bench_ops(Program& program, CLI::App& bench);
 void add_bench_step(Program& program, CLI::App& bench);
 void add_bench_generate(Program& program, CLI::App& bench);
+void add_bench_shortlist(Program& program, CLI::App& bench);
 void add_bench_staircase(Program& program, CLI::App& bench);
 void add_bench_peers(Program& program, CLI::App& bench);
 void add_bench_compare(Program& program, CLI::App& bench);

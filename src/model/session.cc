@@ -368,8 +368,9 @@ void Session::gather(const nn::Run& run, std::span<const int32_t> tokens,
   model_.ngram_memory().recall(run, slots_.ngram, tokens, run.at(slots_.embedded));
 }
 
-std::span<float> Session::extend(std::span<const int32_t> tokens, const DecodeWeights& weights,
-                                 std::span<nn::KvCache> caches) {
+std::span<const float> Session::extend_hidden(std::span<const int32_t> tokens,
+                                              const DecodeWeights& weights,
+                                              std::span<nn::KvCache> caches) {
   const auto B = static_cast<int64_t>(caches.size()), N = static_cast<int64_t>(tokens.size());
   CHECK_MSG(B >= 1 && B <= ops::kDecodeRows && N % B == 0 && weights.type() == shape_.weights,
             "B={} N={}", B, N);
@@ -385,13 +386,40 @@ std::span<float> Session::extend(std::span<const int32_t> tokens, const DecodeWe
               shape_.S);
     caches[b].append(tokens.subspan(b * static_cast<size_t>(T), static_cast<size_t>(T)));
   }
-  const int64_t C = model_.config().width, V = model_.config().vocabulary_size;
-  float* logits = run.at(slots_.logits);
+  const int64_t C = model_.config().width;
   const float* last = run.at(slots_.final) + (B == 1 ? (T - 1) * C : 0);
-  model_.head().forward(run, slots_.scratch, slots_.head, B, last, logits);
+  return {last, static_cast<size_t>(B * C)};
+}
+
+std::span<float> Session::head_logits(std::span<const float> hidden, const DecodeWeights& weights) {
+  const int64_t C = model_.config().width, V = model_.config().vocabulary_size;
+  const int64_t B = std::ssize(hidden) / C;
+  CHECK_MSG(std::ssize(hidden) == B * C && B <= ops::kDecodeRows, "{} floats, C={}", hidden.size(),
+            C);
+  nn::Run run = make_run(B, 1, weights.values());
+  run.stored = weights.matrices();
+  float* logits = run.at(slots_.logits);
+  model_.head().forward(run, slots_.scratch, slots_.head, B, hidden.data(), logits);
   if (model_.config().logit_softcap > 0)
     ops::softcap(context_, B, V, static_cast<float>(model_.config().logit_softcap), logits);
   return {logits, static_cast<size_t>(B * V)};
+}
+
+std::span<float> Session::extend(std::span<const int32_t> tokens, const DecodeWeights& weights,
+                                 std::span<nn::KvCache> caches) {
+  return head_logits(extend_hidden(tokens, weights, caches), weights);
+}
+
+void Session::candidate_logits(std::span<const float> hidden, const DecodeWeights& weights,
+                               std::span<const int32_t> tokens, std::span<float> logits) {
+  CHECK_EQ(std::ssize(hidden), model_.config().width);
+  CHECK_EQ(tokens.size(), logits.size());
+  nn::Run run = make_run(1, 1, weights.values());
+  run.stored = weights.matrices();
+  model_.head().forward_rows(run, tokens, hidden.data(), logits.data());
+  if (model_.config().logit_softcap > 0)
+    ops::softcap(context_, 1, std::ssize(tokens), static_cast<float>(model_.config().logit_softcap),
+                 logits.data());
 }
 
 }  // namespace cllm

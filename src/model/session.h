@@ -101,6 +101,15 @@ class Session {
   // of a sequence do not depend on the others. The plan must be for weights of this type.
   std::span<float> extend(std::span<const int32_t> tokens, const DecodeWeights& weights,
                           std::span<nn::KvCache> caches);
+  // The two halves of extend(): hidden [B, C], what the output head reads, valid until the next
+  // extension; and the logits [B, V] of such rows.
+  std::span<const float> extend_hidden(std::span<const int32_t> tokens,
+                                       const DecodeWeights& weights, std::span<nn::KvCache> caches);
+  std::span<float> head_logits(std::span<const float> hidden, const DecodeWeights& weights);
+  // logits [tokens] = those of a few tokens after one row hidden [C]: the bits that the logits of
+  // all have. Costs as many rows of the head as there are tokens.
+  void candidate_logits(std::span<const float> hidden, const DecodeWeights& weights,
+                        std::span<const int32_t> tokens, std::span<float> logits);
 
   // Runs the batch again, stage by stage, and names the first tensor with a NaN or an infinity: a
   // parameter, an activation, a loss, or a parameter's gradient, whose squares must be finite too

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/check.h"
+
 namespace cllm::nn {
 
 OutputHead::OutputHead(ParameterTable& table, int64_t C, int64_t V, double deviation)
@@ -52,6 +54,13 @@ void OutputHead::forward(const Run& run, const Scratch& scratch, const HeadPlan&
     linear_.forward(run, scratch, N, x, inner);
     ops::composite_logits(run.context, N, codes_->matrix(), inner, logits, run.at(plan.sums));
   }
+}
+
+void OutputHead::forward_rows(const Run& run, std::span<const int32_t> tokens, const float* x,
+                              float* logits) const {
+  CHECK(has_rows());
+  ops::decode_rows(run.context, run.stored[static_cast<size_t>(linear_.weight_parameter())], tokens,
+                   x, logits);
 }
 
 void OutputHead::backward(const Run& run, const Scratch& scratch, const HeadPlan& plan, int64_t N,

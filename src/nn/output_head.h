@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 
 #include "nn/linear.h"
 #include "nn/token_embedding.h"
@@ -35,6 +36,12 @@ class OutputHead {
   // logits [N, V] of x [N, C].
   void forward(const Run& run, const Scratch& scratch, const HeadPlan& plan, int64_t N,
                ops::ConstValues x, ops::Values logits) const;
+  // Whether a logit is the product of a row of linear() with x alone.
+  bool has_rows() const { return !projection_ && codes_ == nullptr; }
+  // logits [tokens] of a few tokens for x [C], in generation: the bits that forward() gives them.
+  // has_rows().
+  void forward_rows(const Run& run, std::span<const int32_t> tokens, const float* x,
+                    float* logits) const;
   // Gradients of the parameters += and dx [N, C] = from dlogits [N, V], after forward() of the same
   // rows.
   void backward(const Run& run, const Scratch& scratch, const HeadPlan& plan, int64_t N,

@@ -42,6 +42,11 @@ inline constexpr int64_t kDecodeRows = kernels::DecodeKernels::kRows;
 void decode(const Context& context, const DecodeMatrix& matrix, int64_t N, const float* x, float* y,
             const Epilogue& epilogue);
 
+// y [rows] = the products of x [in] with the given rows of the matrix: the bits that decode() gives
+// them. Threaded over them.
+void decode_rows(const Context& context, const DecodeMatrix& matrix, std::span<const int32_t> rows,
+                 const float* x, float* y);
+
 // x [B T, in] = the rows `tokens` of the table + the rows of the position table from
 // first_positions[b] on; that table may be null.
 void gather(const Context& context, int64_t T, std::span<const int32_t> tokens,

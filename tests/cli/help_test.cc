@@ -27,7 +27,7 @@ TEST(Help, EveryCommandShowsExamplesFirst) {
   for (const char* name : {"train", "encode", "decode", "inspect"})
     commands.push_back({"tokenizer", name});
   for (const char* name :
-       {"limits", "gemm", "ops", "step", "generate", "compare", "peers", "staircase"})
+       {"limits", "gemm", "ops", "step", "generate", "shortlist", "compare", "peers", "staircase"})
     commands.push_back({"bench", name});
   for (const char* name : {"count", "list", "nth", "factor", "spiral"})
     commands.push_back({"primes", name});
