@@ -72,6 +72,7 @@ void add_ablate(Program& program);
 void add_plan(Program& program);
 void add_report(Program& program);
 void add_tokenizer(Program& program);
+void add_tokenizer_factor(Program& program, CLI::App& tokenizer);
 void add_data(Program& program);
 void add_gradcheck(Program& program);
 void add_bench(Program& program);
