@@ -4,6 +4,7 @@
 #include <array>
 #include <functional>
 #include <memory>
+#include <numeric>
 
 #include "base/error.h"
 #include "bench/presets.h"
@@ -175,6 +176,24 @@ struct Way {
   std::function<void(size_t)> run;
 };
 
+// Tokens chosen by the gcd of their ids, which must fail, and the first ids, which tell how much of
+// what the gcd holds is due to the small ids among divisors: those of frequent tokens.
+void add_controls(int64_t candidates, const Head& head,
+                  const std::vector<std::vector<int32_t>>& likeliest, std::vector<Way>& ways) {
+  const auto by_gcd = [&head, candidates](size_t query) {
+    return gcd_candidates(head.token(query), head.vocabulary(), candidates);
+  };
+  const auto first = [&head, candidates](size_t) {
+    std::vector<int32_t> ids(static_cast<size_t>(std::min(candidates, head.vocabulary())));
+    std::iota(ids.begin(), ids.end(), 0);
+    return ids;
+  };
+  ways.push_back({fmt::format("gcd of ids {} (control)", candidates), recalls(likeliest, by_gcd),
+                  [by_gcd](size_t query) { by_gcd(query); }});
+  ways.push_back({fmt::format("first ids {} (control)", candidates), recalls(likeliest, first),
+                  [first](size_t query) { first(query); }});
+}
+
 std::vector<Way> make_ways(Head& head, const ShortlistBenchOptions& options, const Engine& engine,
                            const DecodeWeights& weights, const Transformer& model) {
   std::vector<std::vector<int32_t>> likeliest;
@@ -200,11 +219,7 @@ std::vector<Way> make_ways(Head& head, const ShortlistBenchOptions& options, con
                      [&](size_t query) { return shortlist->select(head.hidden(query)); }),
              [&head, shortlist](size_t query) { head.choose(query, *shortlist); }});
       }
-    const auto by_gcd = [&head, candidates](size_t query) {
-      return gcd_candidates(head.token(query), head.vocabulary(), candidates);
-    };
-    ways.push_back({fmt::format("gcd of ids {} (control)", candidates), recalls(likeliest, by_gcd),
-                    [by_gcd](size_t query) { by_gcd(query); }});
+    add_controls(candidates, head, likeliest, ways);
   }
   return ways;
 }
