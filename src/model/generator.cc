@@ -228,6 +228,7 @@ std::vector<Generation> Generator::generate(const Tokenizer& tokenizer,
                                             std::span<const std::string> prompts,
                                             const GenerationOptions& options, const BatchSink& sink,
                                             const GenerationProgress& progress) {
+  weights_.refresh(session_.context());
   if (selector_ != nullptr) options.sampling.require_candidates(selector_->count());
   Results results(prompts.size(), progress);
   std::vector<std::unique_ptr<Sequence>> active;  // sequence i has cache i

@@ -73,6 +73,8 @@ void Session::plan_permanent(const Transformer& model, const ops::Context& conte
     slots.rotary_cosine = planner.declare_permanent("rotary.cosine", floats);
     slots.rotary_sine = planner.declare_permanent("rotary.sine", floats);
   }
+  if (const int64_t floats = model.embedding().rounded_floats(); floats > 0 && !shape.training)
+    slots.rounded = planner.declare_permanent("rounded", floats);
   slots.losses = planner.declare_permanent("losses", shape.rows());
 }
 
@@ -193,6 +195,13 @@ nn::Run Session::make_run(int64_t B, int64_t T, const float* weights) {
   return run;
 }
 
+nn::Run Session::make_forward_run(int64_t B, int64_t T, const float* weights) {
+  nn::Run run = make_run(B, T, weights);
+  run.rounded = packed_ != nullptr ? packed_->rounded()
+                                   : model_.embedding().round(run, run.at(slots_.rounded));
+  return run;
+}
+
 void Session::embed(const nn::Run& run, const int32_t* tokens) {
   const int64_t C = model_.config().width, V = model_.config().vocabulary_size;
   for (int64_t n = 0; n < run.rows(); ++n)
@@ -281,7 +290,7 @@ void Session::clear_gradients(float* gradients) const {
 
 nn::Run Session::training_run(const Batch& batch, const float* weights, DropoutSeed dropout) {
   CHECK(shape_.training);
-  nn::Run run = make_run(batch.B, batch.T, weights);
+  nn::Run run = make_forward_run(batch.B, batch.T, weights);
   run.training = true;
   run.seed = dropout.seed;
   run.micro_step = dropout.micro_step;
@@ -339,7 +348,7 @@ double Session::forward_backward(const Batch& batch, const float* weights, float
 
 double Session::evaluate(const Batch& batch, const float* weights,
                          const nn::InputObserver* observer) {
-  nn::Run run = make_run(batch.B, batch.T, weights);
+  nn::Run run = make_forward_run(batch.B, batch.T, weights);
   run.observer = observer;
   forward_trunk(run, batch.tokens);
   return head_loss(run, batch.targets, 0);
@@ -348,7 +357,7 @@ double Session::evaluate(const Batch& batch, const float* weights,
 void Session::logits(std::span<const int32_t> tokens, const float* weights, float* logits) {
   CHECK(shape_.storage == ops::Storage::kFp32);
   const auto T = static_cast<int64_t>(tokens.size());
-  const nn::Run run = make_run(1, T, weights);
+  const nn::Run run = make_forward_run(1, T, weights);
   forward_trunk(run, tokens.data());
   model_.head().forward(run, slots_.scratch, slots_.head, T, run.at(slots_.final), logits);
   if (model_.config().logit_softcap > 0)
@@ -416,7 +425,7 @@ void Session::candidate_logits(std::span<const float> hidden, const DecodeWeight
   CHECK_EQ(tokens.size(), logits.size());
   nn::Run run = make_run(1, 1, weights.values());
   run.stored = weights.matrices();
-  model_.head().forward_rows(run, tokens, hidden.data(), logits.data());
+  model_.head().forward_rows(run, slots_.head, tokens, hidden.data(), logits.data());
   if (model_.config().logit_softcap > 0)
     ops::softcap(context_, 1, std::ssize(tokens), static_cast<float>(model_.config().logit_softcap),
                  logits.data());

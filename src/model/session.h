@@ -66,6 +66,7 @@ class Session {
 
   const nn::PlanShape& shape() const { return shape_; }
   const Planner& plan() const { return planner_; }
+  const ops::Context& context() const { return context_; }
   // Of its own.
   int64_t bytes() const { return arena_.bytes() + (own_packed_ ? own_packed_->bytes() : 0); }
 
@@ -122,6 +123,7 @@ class Session {
     nn::Scratch scratch;
     Slot rotary_cosine, rotary_sine;
     nn::EmbeddingPlan embedding;
+    Slot rounded;  // without training: TokenEmbedding::round
     Slot embedded;
     nn::NgramPlan ngram;
     std::vector<nn::BlockPlan> blocks;
@@ -147,6 +149,9 @@ class Session {
   void make_rotary_tables();
   std::span<const nn::PackedLinear> packed(const float* weights);
   nn::Run make_run(int64_t B, int64_t T, const float* weights);
+  // With the token table rounded, where the embedding wants that: not of generation, whose matrices
+  // are stored.
+  nn::Run make_forward_run(int64_t B, int64_t T, const float* weights);
   void embed(const nn::Run& run, const int32_t* tokens);
   void gather(const nn::Run& run, std::span<const int32_t> tokens, const DecodeWeights& weights);
   void forward_blocks(const nn::Run& run);

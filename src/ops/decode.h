@@ -19,6 +19,7 @@ struct DecodeMatrix {
   const void* data = nullptr;    // [out, in] without gaps
   const float* scale = nullptr;  // [out], int8 only
   int64_t out = 0, in = 0;
+  int64_t limit = 0;  // of a lattice: exact_limit() of ops/lattice_table.h
   // Element `in` i of row o.
   const void* row(int64_t o) const {
     return static_cast<const char*>(data) + o * in * kernels::weight_bytes(type);

@@ -88,8 +88,9 @@ TEST_F(Checkpoint, AResumedRunGoesOnBitForBit) {
   by_ranges.train.gradient_accumulation_steps = 1;
   by_ranges.train.batch_size = 6;
   int number = 0;
-  for (const RunSettings& settings : {gpt2_settings(), llama_settings(), sgd, muon_settings(),
-                                      by_ranges, factorised_settings(), composite_settings()}) {
+  for (const RunSettings& settings :
+       {gpt2_settings(), llama_settings(), sgd, muon_settings(), by_ranges, factorised_settings(),
+        composite_settings(), lattice_settings()}) {
     const RunFolder run = new_run(std::to_string(++number));
     TrainerRig whole(settings, 1);
     whole.steps(5);
