@@ -16,6 +16,7 @@ void add_bench(Program& program) {
   add_bench_locality(program, *group);
   add_bench_step(program, *group);
   add_bench_generate(program, *group);
+  add_bench_shortlist(program, *group);
   add_bench_compare(program, *group);
   add_bench_peers(program, *group);
   add_bench_staircase(program, *group);

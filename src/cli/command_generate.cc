@@ -13,6 +13,7 @@
 #include "cli/model_argument.h"
 #include "cli/program.h"
 #include "cli/signals.h"
+#include "crystal/shortlist.h"
 #include "model/engine.h"
 #include "model/generator.h"
 
@@ -24,6 +25,12 @@ struct GenerateSettings {
   int64_t threads = 0;
   ops::WeightType weights = ops::WeightType::kFp32;
   int64_t batch = 8;
+  int64_t shortlist = 0;
+  int64_t shortlist_bits = ShortlistOptions().bits;
+  int64_t shortlist_query_bits = ShortlistOptions().query_bits;
+  ShortlistOptions shortlist_options() const {
+    return {.candidates = shortlist, .bits = shortlist_bits, .query_bits = shortlist_query_bits};
+  }
   void list(FieldList& fields) {
     fields.add("max_tokens", max_tokens, {.help = "longest text", .unit = "tokens", .minimum = 1});
     fields.add("threads", threads,
@@ -34,6 +41,17 @@ struct GenerateSettings {
                {.help = "prompts decoded together; each takes a cache",
                 .minimum = 1,
                 .maximum = Generator::kMostSequences});
+    fields.add("shortlist", shortlist,
+               {.help = "compute the logits of only so many tokens, chosen by signatures of the "
+                        "head; greedy and top-k sampling only; 0 = of all, exact",
+                .unit = "tokens",
+                .minimum = 0});
+    fields.add(
+        "shortlist_bits", shortlist_bits,
+        {.help = "of a token's signature; a multiple of 64", .minimum = 64, .maximum = 4096});
+    fields.add(
+        "shortlist_query_bits", shortlist_query_bits,
+        {.help = "of each number that signatures are compared with", .minimum = 1, .maximum = 8});
   }
 };
 
@@ -100,6 +118,10 @@ GenerationOptions generation_options(const GenerateOptions& options, GenerateSet
   binder.apply_environment();
   options.fields.apply(binder);
   generation.max_tokens = settings.max_tokens;
+  if (settings.shortlist > 0) {
+    settings.shortlist_options().validate();
+    generation.sampling.require_candidates(settings.shortlist);
+  }
   for (const std::string& stop : options.stop)
     generation.stop.push_back(options.escapes ? unescaped(stop, "--stop") : stop);
   return generation;
@@ -214,8 +236,12 @@ Generator make_generator(ModelInUse& model, const Engine& engine, const Generate
                          size_t prompts) {
   const auto batch = std::min(settings.batch, static_cast<int64_t>(prompts));
   const Transformer& shape = *model.loaded.model;
-  const int64_t needed = DecodeWeights::plan_bytes(shape, settings.weights) +
-                         Generator::plan_bytes(shape, engine.context(), settings.weights, batch);
+  const int64_t vocabulary = model.tokenizer.vocabulary_size();
+  const int64_t needed =
+      DecodeWeights::plan_bytes(shape, settings.weights) +
+      Generator::plan_bytes(shape, engine.context(), settings.weights, batch) +
+      (settings.shortlist > 0 ? Shortlist::plan_bytes(vocabulary, settings.shortlist_options())
+                              : 0);
   if (const int64_t available = available_memory(); needed > available)
     throw Error(ErrorKind::kMemory, "",
                 fmt::format("writing needs {} and {} are available",
@@ -228,6 +254,28 @@ Generator make_generator(ModelInUse& model, const Engine& engine, const Generate
           batch};
 }
 
+void add_shortlist(const ModelInUse& model, const Engine& engine, const GenerateSettings& settings,
+                   Generator& generator, Log& log) {
+  if (settings.shortlist == 0) return;
+  const Transformer& shape = *model.loaded.model;
+  if (!shape.head().has_rows())
+    throw Error(ErrorKind::kUsage, "--shortlist",
+                "the head of this model has no row of its own for every token", "leave it out");
+  if (shape.prior() != nullptr)
+    throw Error(ErrorKind::kUsage, "--shortlist",
+                "this model adds its logits to a prior, which is that of all tokens",
+                "leave it out");
+  const ops::DecodeMatrix& head =
+      generator.weights().matrix(shape.parameters().at(shape.head().linear().weight_parameter()));
+  const double start = steady_seconds();
+  auto shortlist = std::make_unique<Shortlist>(
+      engine.context(), head, model.tokenizer.vocabulary_size(), settings.shortlist_options());
+  log.info(fmt::format("signatures of {} tokens, {} bits each: {}",
+                       model.tokenizer.vocabulary_size(), settings.shortlist_bits,
+                       format_duration(steady_seconds() - start)));
+  generator.select_candidates(std::move(shortlist));
+}
+
 int generate(const GenerateOptions& options, ActionContext& context) {
   GenerateSettings settings;
   const GenerationOptions generation = generation_options(options, settings);
@@ -236,6 +284,7 @@ int generate(const GenerateOptions& options, ActionContext& context) {
   check_prompts(model, options, prompts, context.log);
   const Engine engine(static_cast<int>(settings.threads));
   Generator generator = make_generator(model, engine, settings, prompts.size());
+  add_shortlist(model, engine, settings, generator, context.log);
   install_signal_handlers();
   const bool echo = !options.no_echo, several = !options.prompts.empty();
   std::vector<Generation> results;

@@ -57,6 +57,11 @@ ModelConfig asked_shape(const CheckOptions& options, Log& log) {
 
 // The same kinds of layers, no wider and deeper than the constants above.
 ModelConfig small_copy(ModelConfig config, int64_t tokens) {
+  if (config.embedding == nn::EmbeddingKind::kLattice)
+    throw Error(ErrorKind::kUsage, "model.embedding",
+                "the points of a lattice do not move with small changes, so no difference tells "
+                "the gradient that they are trained with",
+                "check --set model.embedding=dense, whose gradient it is");
   const int64_t group = config.heads / config.kv_head_count();
   const int64_t head = std::min(config.head_width(), kHeadSize);
   const bool wide_mlp = config.mlp_hidden() > kMlpWidth;

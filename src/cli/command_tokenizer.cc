@@ -230,6 +230,7 @@ void add_tokenizer(Program& program) {
                     "  cllm tokenizer inspect vocabulary --vocabulary",
                     options, inspect);
   command->add_flag("--vocabulary", options->vocabulary, "list every token");
+  add_tokenizer_factor(program, *group);
 }
 
 }  // namespace cllm::cli

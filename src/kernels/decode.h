@@ -17,9 +17,9 @@ constexpr int64_t weight_bytes(WeightType type) {
   return type == WeightType::kFp32 ? 4 : type == WeightType::kBf16 ? 2 : 1;
 }
 
-// sum(r, j) = scale[j] * sum over p < k of a[r * a_row + p] * b[j * b_row + p]. The bits of row r
-// do not depend on the other rows: each element is summed in interleaved parts, one per lane of the
-// table's vectors.
+// sum(r, j) = scale[j] * sum over p < k of a[r * a_row + p] * b[j * b_row + p]. The bits of an
+// element do not depend on the other rows and columns: it is summed in interleaved parts, one per
+// lane of the table's vectors.
 struct DecodeDots {
   int64_t rows = 0;     // 1..DecodeKernels::kRows
   int64_t columns = 0;  // 1..DecodeKernels::kColumns
@@ -27,8 +27,9 @@ struct DecodeDots {
   const float* a = nullptr;
   int64_t a_row = 0;
   const void* b = nullptr;
-  int64_t b_row = 0;             // elements
-  const float* scale = nullptr;  // [columns] of int8; else ignored
+  int64_t b_row = 0;              // elements
+  const int32_t* pick = nullptr;  // [columns]: row pick[j] of b in place of row j; null: in order
+  const float* scale = nullptr;   // [columns] of int8; else ignored
   float* sums = nullptr;  // where they stop: kSums floats, of which [rows][kColumns] hold them and
                           // the rest is overwritten; null: they go into result
   GemmResult result;

@@ -1,6 +1,7 @@
 #include "model/config.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "base/error.h"
@@ -23,7 +24,8 @@ constexpr EnumName<nn::MlpKind> kMlpNames[] = {
 constexpr EnumName<nn::EmbeddingKind> kEmbeddingNames[] = {
     {nn::EmbeddingKind::kDense, "dense"},
     {nn::EmbeddingKind::kFactorised, "factorised"},
-    {nn::EmbeddingKind::kComposite, "composite"}};
+    {nn::EmbeddingKind::kComposite, "composite"},
+    {nn::EmbeddingKind::kLattice, "lattice"}};
 constexpr EnumName<EmbeddingCodes> kCodeNames[] = {{EmbeddingCodes::kPrime, "prime"},
                                                    {EmbeddingCodes::kRandom, "random"}};
 
@@ -126,7 +128,7 @@ void ModelConfig::list_embedding(FieldList& fields) {
   fields.add("embedding", embedding, kEmbeddingNames,
              {.help = "vectors of the tokens, and logits if the head is tied: dense, a row each; "
                       "factorised, a narrow row times a matrix; composite, sums of rows that "
-                      "tokens share"});
+                      "tokens share; lattice, the nearest points of E8"});
   fields.add("embedding_width", embedding_width,
              {.help = "factorised: width of the rows; 0 = 64", .minimum = 0, .maximum = 1 << 16});
   fields.add("embedding_primes", embedding_primes,
@@ -142,6 +144,10 @@ void ModelConfig::list_embedding(FieldList& fields) {
   fields.add("embedding_codes", embedding_codes, kCodeNames,
              {.help = "composite: what tokens share; prime, their bytes and merges; random, as "
                       "many rows drawn by lot, to compare with"});
+  fields.add("embedding_step", embedding_step,
+             {.help = "lattice: unit of the points' coordinates, a power of two; 0 = 1/64",
+              .minimum = 0,
+              .maximum = 1});
 }
 
 void ModelConfig::list_ngrams(FieldList& fields) {
@@ -231,11 +237,28 @@ void ModelConfig::validate_embedding() const {
            : embedding_dense_rows != 0 ? "embedding_dense_rows"
                                        : "embedding_codes",
            "is of a composite embedding", "drop it, or set model.embedding=composite");
+  validate_lattice();
   if (composite && code_rows() >= vocabulary_size)
     refuse("embedding",
            fmt::format("{} primes and {} dense rows save nothing for {} tokens", embedding_primes,
                        embedding_dense_rows, vocabulary_size),
            "use a larger bpe vocabulary or fewer rows; bytes and characters are primes already");
+}
+
+void ModelConfig::validate_lattice() const {
+  if (embedding != nn::EmbeddingKind::kLattice) {
+    if (embedding_step != 0)
+      refuse("embedding_step", "is of a lattice embedding",
+             "leave it at 0, or set model.embedding=lattice");
+    return;
+  }
+  int exponent = 0;
+  if (std::frexp(lattice_step(), &exponent) != 0.5 || exponent < -19)
+    refuse("embedding_step", fmt::format("{} is no power of two from 2^-20 on", lattice_step()),
+           "choose one, such as 0.015625");
+  if (width % 8 != 0)
+    refuse("width", fmt::format("{} is no multiple of 8, which points of E8 need", width),
+           "choose one that is");
 }
 
 void ModelConfig::validate_ngrams() const {

@@ -42,6 +42,7 @@ struct ModelConfig {
   // their own.
   int64_t embedding_primes = 0, embedding_dense_rows = 0;
   EmbeddingCodes embedding_codes = EmbeddingCodes::kPrime;
+  double embedding_step = 0;  // of a lattice, a power of two; 0 = 1/64
   // Projections back to the residual stream start at zero, and so does a head of its own.
   bool zero_init_projections = false;
   double init_deviation = 0.02;
@@ -63,6 +64,7 @@ struct ModelConfig {
   int64_t head_width() const { return head_size > 0 ? head_size : width / heads; }
   int64_t mlp_hidden() const;
   int64_t factor_width() const { return embedding_width > 0 ? embedding_width : 64; }
+  double lattice_step() const { return embedding_step > 0 ? embedding_step : 0x1p-6; }
   // Rows of the table of a composite embedding.
   int64_t code_rows() const { return embedding_primes + embedding_dense_rows; }
 
@@ -75,6 +77,7 @@ struct ModelConfig {
   void list_embedding(FieldList& fields);
   void list_ngrams(FieldList& fields);
   void validate_embedding() const;
+  void validate_lattice() const;
   void validate_ngrams() const;
   void validate_prior() const;
 };

@@ -94,11 +94,13 @@ class Generator::Sequence {
     result_.seconds += tokens;
   }
 
-  // Takes the next token from logits [V], unless there are enough.
-  void take(std::span<float> logits) {
+  // Takes the next token from the logits of `tokens`, or [V] of all if there are none, unless there
+  // are enough.
+  void take(std::span<const int32_t> tokens, std::span<float> logits) {
     if (result_.tokens >= max_tokens_) return end(StopReason::kLength);
     const auto vocabulary = static_cast<size_t>(tokenizer_->vocabulary_size());
-    const int32_t token = sampler_.next(logits.first(vocabulary), history_);
+    if (tokens.empty()) logits = logits.first(vocabulary);
+    const int32_t token = sampler_.next(tokens, logits, history_);
     ++result_.tokens;
     if (token == tokenizer_->end_of_text()) return end(StopReason::kEndToken);
     history_.push_back(token);
@@ -158,23 +160,47 @@ int64_t Generator::plan_bytes(const Transformer& model, const ops::Context& cont
          static_cast<int64_t>(sizeof(float));
 }
 
-std::span<float> Generator::feed(std::span<const int32_t> tokens, nn::KvCache& cache) {
-  std::span<float> logits;
-  while (!tokens.empty()) {
-    const size_t count = std::min(tokens.size(), static_cast<size_t>(chunk_));
-    logits = session_.extend(tokens.first(count), weights_, {&cache, 1});
-    tokens = tokens.subspan(count);
-  }
-  return logits;
+void Generator::select_candidates(std::unique_ptr<CandidateSelector> selector) {
+  selector_ = std::move(selector);
+  candidate_logits_.resize(static_cast<size_t>(selector_->count()));
 }
 
-void Generator::start(Sequence& sequence, nn::KvCache& cache) {
+std::span<const float> Generator::feed(std::span<const int32_t> tokens, nn::KvCache& cache) {
+  std::span<const float> hidden;
+  while (!tokens.empty()) {
+    const size_t count = std::min(tokens.size(), static_cast<size_t>(chunk_));
+    hidden = session_.extend_hidden(tokens.first(count), weights_, {&cache, 1});
+    tokens = tokens.subspan(count);
+  }
+  return hidden;
+}
+
+void Generator::take(std::span<const std::unique_ptr<Sequence>> sequences,
+                     std::span<const float> hidden, std::span<const nn::KvCache> caches) {
+  if (selector_ == nullptr) {
+    const std::span<float> logits = session_.head_logits(hidden, weights_, caches);
+    const size_t V = logits.size() / sequences.size();
+    for (size_t i = 0; i < sequences.size(); ++i)
+      sequences[i]->take({}, logits.subspan(i * V, V));
+    return;
+  }
+  const size_t C = hidden.size() / sequences.size();
+  for (size_t i = 0; i < sequences.size(); ++i) {
+    const std::span<const float> row = hidden.subspan(i * C, C);
+    const std::span<const int32_t> tokens = selector_->select(row);
+    const std::span<float> logits = std::span(candidate_logits_).first(tokens.size());
+    session_.candidate_logits(row, weights_, tokens, logits);
+    sequences[i]->take(tokens, logits);
+  }
+}
+
+void Generator::start(const std::unique_ptr<Sequence>& sequence, nn::KvCache& cache) {
   const double begin = steady_seconds();
   cache.length = 0;
-  const std::span<float> logits = feed(last_of(sequence.history(), cache.capacity), cache);
+  const std::span<const float> hidden = feed(last_of(sequence->history(), cache.capacity), cache);
   const double read = steady_seconds();
-  sequence.take(logits);
-  sequence.count_seconds(read - begin, steady_seconds() - read);
+  take({&sequence, 1}, hidden, {&cache, 1});
+  sequence->count_seconds(read - begin, steady_seconds() - read);
 }
 
 void Generator::make_room(const Sequence& sequence, nn::KvCache& cache) {
@@ -191,12 +217,9 @@ void Generator::step(std::span<const std::unique_ptr<Sequence>> sequences) {
     make_room(*sequences[i], caches_[i]);
     tokens[i] = sequences[i]->history().back();
   }
-  const std::span<float> logits =
-      session_.extend(std::span(tokens).first(sequences.size()), weights_,
-                      std::span(caches_).first(sequences.size()));
-  const size_t V = logits.size() / sequences.size();
-  for (size_t i = 0; i < sequences.size(); ++i)
-    sequences[i]->take(logits.subspan(i * V, V));
+  const std::span<nn::KvCache> caches = std::span(caches_).first(sequences.size());
+  take(sequences,
+       session_.extend_hidden(std::span(tokens).first(sequences.size()), weights_, caches), caches);
   const double seconds = steady_seconds() - begin;
   for (const auto& sequence : sequences)
     sequence->count_seconds(0, seconds);
@@ -206,6 +229,8 @@ std::vector<Generation> Generator::generate(const Tokenizer& tokenizer,
                                             std::span<const std::string> prompts,
                                             const GenerationOptions& options, const BatchSink& sink,
                                             const GenerationProgress& progress) {
+  weights_.refresh(session_.context());
+  if (selector_ != nullptr) options.sampling.require_candidates(selector_->count());
   Results results(prompts.size(), progress);
   std::vector<std::unique_ptr<Sequence>> active;  // sequence i has cache i
   bool interrupted = false;
@@ -223,7 +248,7 @@ std::vector<Generation> Generator::generate(const Tokenizer& tokenizer,
           next, tokenizer, prompts[next], options, model_,
           [&sink, next](std::string_view text) { return sink(next, text); }));
       ++next;
-      start(*active.back(), caches_[active.size() - 1]);
+      start(active.back(), caches_[active.size() - 1]);
     } else {
       step(active);
     }

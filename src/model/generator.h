@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "model/candidates.h"
 #include "model/decode_weights.h"
 #include "model/generator_text.h"
 #include "model/sampler.h"
@@ -60,9 +61,15 @@ class Generator {
   static int64_t plan_bytes(const Transformer& model, const ops::Context& context,
                             ops::WeightType type = ops::WeightType::kFp32, int64_t batch = 1);
 
+  const DecodeWeights& weights() const { return weights_; }
+  // From now on tokens are chosen among those that it selects, whose logits alone are computed. A
+  // text is what it is without a selector as long as the likeliest tokens are selected.
+  void select_candidates(std::unique_ptr<CandidateSelector> selector);
+
   // An empty prompt starts from the end-of-text token (or token 0 without one). A prompt longer
   // than the context keeps its last tokens. When the context is full, generation goes on with its
-  // later half re-read.
+  // later half re-read. Error (kUsage) for sampling that a selector does not serve
+  // (SamplingOptions::require_candidates).
   Generation generate(const Tokenizer& tokenizer, std::string_view prompt,
                       const GenerationOptions& options, const TextSink& sink);
 
@@ -76,10 +83,14 @@ class Generator {
  private:
   class Sequence;
 
-  // Feeds tokens, for which the cache must have room; returns the logits after the last.
-  std::span<float> feed(std::span<const int32_t> tokens, nn::KvCache& cache);
+  // Feeds tokens, for which the cache must have room; returns the head's input after the last.
+  std::span<const float> feed(std::span<const int32_t> tokens, nn::KvCache& cache);
+  // Takes the next token of each from the head's inputs [sequences, C].
+  // caches: of the sequences.
+  void take(std::span<const std::unique_ptr<Sequence>> sequences, std::span<const float> hidden,
+            std::span<const nn::KvCache> caches);
   // Reads the prompt into the cache and takes the first token.
-  void start(Sequence& sequence, nn::KvCache& cache);
+  void start(const std::unique_ptr<Sequence>& sequence, nn::KvCache& cache);
   // One more token for each, whose caches are the first ones.
   void step(std::span<const std::unique_ptr<Sequence>> sequences);
   // A full cache keeps the last half context of the sequence, without its last token.
@@ -91,6 +102,8 @@ class Generator {
   Session session_;
   Arena cache_memory_;
   std::vector<nn::KvCache> caches_;
+  std::unique_ptr<CandidateSelector> selector_;
+  std::vector<float> candidate_logits_;
 };
 
 }  // namespace cllm

@@ -9,6 +9,7 @@
 #include "formats/safetensors_writer.h"
 #include "model/config_json.h"
 #include "model/stored_names.h"
+#include "ops/lattice_table.h"
 
 namespace cllm {
 namespace {
@@ -96,6 +97,31 @@ std::shared_ptr<const LogitPrior> load_prior(const fs::path& folder, const Model
   return read_prior(folder, config);
 }
 
+// The doubled coordinates of a lattice embedding lie beside its table.
+constexpr const char* kLatticeName = "embedding.token.lattice";
+
+std::vector<int8_t> lattice_integers_of(const Transformer& model, const float* weights) {
+  if (model.config().embedding != nn::EmbeddingKind::kLattice) return {};
+  const Parameter& table = model.token_table();
+  std::vector<int8_t> doubled(static_cast<size_t>(table.count));
+  ThreadPool pool(1);
+  ops::lattice_integers({pool, kernels::chosen_table()}, table.shape[0], table.shape[1],
+                        static_cast<float>(model.config().lattice_step()), weights + table.offset,
+                        doubled.data());
+  return doubled;
+}
+
+void check_lattice(const ModelWeights& file, const Transformer& model, const float* weights) {
+  const StoredTensor* stored = file.find(kLatticeName);
+  const std::vector<int8_t> doubled = lattice_integers_of(model, weights);
+  if (stored == nullptr || doubled.empty()) return;
+  if (stored->dtype != DType::kI8 || stored->bytes != doubled.size() ||
+      std::memcmp(stored->data, doubled.data(), doubled.size()) != 0)
+    throw Error(ErrorKind::kData, fmt::format("{}: {}", stored->file, kLatticeName),
+                "holds other integers than the table rounds to",
+                "restore the file or use another model");
+}
+
 bool has_tokenizer(const fs::path& folder) {
   return fs::exists(folder / "tokenizer.json") ||
          (fs::exists(folder / "vocab.json") && fs::exists(folder / "merges.txt"));
@@ -136,6 +162,7 @@ void load_weights(const fs::path& folder, const Transformer& model, float* weigh
     copy_as_float(tensor, values);
     copy_from_stored(model, piece, values.data(), weights);
   }
+  check_lattice(file, model, weights);
 }
 
 LoadedModel load_model(const fs::path& folder, const MatrixDecoder& decoder,
@@ -177,6 +204,9 @@ void save_model(const fs::path& folder, const Transformer& model, const float* w
                });
   }
   if (model.codes() != nullptr) add_codes(*model.codes(), writer);
+  const std::vector<int8_t> doubled = lattice_integers_of(model, weights);
+  if (!doubled.empty())
+    writer.add(kLatticeName, DType::kI8, model.token_table().shape, doubled.data());
   writer.write(folder / "model.safetensors");
   tokenizer.save_folder(folder, model.config().context_length);
   if (model.prior() != nullptr) model.prior()->save(folder);

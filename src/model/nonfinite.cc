@@ -53,7 +53,7 @@ std::string Session::first_nonfinite(const Batch& batch, const float* weights, D
                                      float* gradients) {
   std::string bad = first_bad_parameter(model_.parameters(), weights);
   if (!bad.empty()) return bad;
-  nn::Run run = make_run(batch.B, batch.T, weights);
+  nn::Run run = make_forward_run(batch.B, batch.T, weights);
   run.training = true;
   run.gradients = gradients;
   run.seed = dropout.seed;

@@ -32,20 +32,27 @@ class PackedWeights {
 
   // By parameter index. Packs them first unless they are held.
   std::span<const nn::PackedLinear> of(const float* weights);
+  // The token table of the weights that were packed last as their forward reads it.
+  nn::RoundedParameter rounded() const { return rounded_; }
 
  private:
-  using Slots = std::vector<nn::Linear::PackedSlots>;
+  struct Slots {
+    std::vector<nn::Linear::PackedSlots> linears;
+    Slot rounded;
+  };
   static Slots make_plan(const Transformer& model, const ops::Context& context,
                          ops::Storage storage, Planner& planner);
   void pack(const float* weights);
 
+  const nn::TokenEmbedding& embedding_;
   const ops::Context& context_;
   ops::Storage storage_;
   std::vector<const nn::Linear*> linears_;
   Planner planner_;
-  Slots slots_;  // by linears_
+  Slots slots_;
   Arena arena_;
   std::vector<nn::PackedLinear> packed_;  // by parameter index
+  nn::RoundedParameter rounded_;
   const float* held_ = nullptr;
 };
 

@@ -1,11 +1,29 @@
 #include "model/sampler.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
 
 namespace cllm {
+namespace {
+
+// The token whose logit is number `index`; without ids they are those of all tokens.
+int32_t token_at(std::span<const int32_t> tokens, size_t index) {
+  return tokens.empty() ? static_cast<int32_t>(index) : tokens[index];
+}
+
+// The logit of a token; nullptr if it is not among them.
+float* logit_of(std::span<const int32_t> tokens, std::span<float> logits, int32_t token) {
+  if (tokens.empty()) return &logits[static_cast<size_t>(token)];
+  const auto at = std::lower_bound(tokens.begin(), tokens.end(), token);
+  if (at == tokens.end() || *at != token) return nullptr;
+  return &logits[static_cast<size_t>(at - tokens.begin())];
+}
+
+}  // namespace
 
 void SamplingOptions::list(FieldList& fields) {
   fields.add(
@@ -35,13 +53,30 @@ void SamplingOptions::list(FieldList& fields) {
   fields.add("seed", seed, {.help = "seed of the draws", .minimum = 0});
 }
 
+void SamplingOptions::require_candidates(int64_t candidates) const {
+  if (temperature > 0 && top_k == 0)
+    throw Error(ErrorKind::kUsage, "sampling.top_k",
+                "0 draws from all tokens, and a shortlist holds a few",
+                "choose --top-k, or --temperature 0");
+  if (temperature > 0 && top_k > candidates)
+    throw Error(ErrorKind::kUsage, "sampling.top_k",
+                fmt::format("{} tokens of a shortlist of {}", top_k, candidates),
+                "choose a longer shortlist");
+  if (repetition_penalty < 1)
+    throw Error(
+        ErrorKind::kUsage, "sampling.repetition_penalty",
+        fmt::format("{} makes tokens likelier that a shortlist may lack", repetition_penalty),
+        "choose at least 1");
+}
+
 Sampler::Sampler(const SamplingOptions& options, int64_t vocabulary_size)
     : options_(options), random_(static_cast<uint64_t>(options.seed), RandomStream::kSample) {
   candidates_.reserve(static_cast<size_t>(vocabulary_size));
   probabilities_.reserve(static_cast<size_t>(vocabulary_size));
 }
 
-void Sampler::penalise(std::span<float> logits, std::span<const int32_t> history) const {
+void Sampler::penalise(std::span<const int32_t> tokens, std::span<float> logits,
+                       std::span<const int32_t> history) const {
   if (options_.repetition_penalty == 1.0) return;
   const size_t window = std::min(history.size(), static_cast<size_t>(options_.repetition_window));
   const std::span<const int32_t> recent = history.last(window);
@@ -50,18 +85,19 @@ void Sampler::penalise(std::span<float> logits, std::span<const int32_t> history
     const auto earlier = recent.first(i);
     if (std::find(earlier.begin(), earlier.end(), token) != earlier.end())
       continue;  // once per token
-    float& logit = logits[static_cast<size_t>(token)];
+    float* const logit = logit_of(tokens, logits, token);
+    if (logit == nullptr) continue;
     const auto penalty = static_cast<float>(options_.repetition_penalty);
-    logit = logit > 0 ? logit / penalty : logit * penalty;
+    *logit = *logit > 0 ? *logit / penalty : *logit * penalty;
   }
 }
 
 // Fills candidates_ with the tokens to draw from, likeliest first, and probabilities_ (not
 // normalised); returns how many of them stay.
-size_t Sampler::keep_candidates(std::span<const float> logits) {
+size_t Sampler::keep_candidates(std::span<const int32_t> tokens, std::span<const float> logits) {
   candidates_.clear();
-  for (size_t token = 0; token < logits.size(); ++token)
-    candidates_.push_back({logits[token], static_cast<int32_t>(token)});
+  for (size_t i = 0; i < logits.size(); ++i)
+    candidates_.push_back({logits[i], token_at(tokens, i)});
   const auto likelier = [](const Candidate& a, const Candidate& b) {
     return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
   };
@@ -87,16 +123,18 @@ size_t Sampler::keep_candidates(std::span<const float> logits) {
   return kept;
 }
 
-int32_t Sampler::next(std::span<float> logits, std::span<const int32_t> history) {
+int32_t Sampler::next(std::span<const int32_t> tokens, std::span<float> logits,
+                      std::span<const int32_t> history) {
   for (const float logit : logits)
     if (!std::isfinite(logit))
       throw Error(ErrorKind::kDiverged, "", "the model's logits are not finite numbers",
                   "use an earlier checkpoint");
-  penalise(logits, history);
+  penalise(tokens, logits, history);
   const uint64_t draw = drawn_++;
   if (options_.temperature == 0)
-    return static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
-  const size_t kept = std::max<size_t>(keep_candidates(logits), 1);
+    return token_at(tokens, static_cast<size_t>(std::max_element(logits.begin(), logits.end()) -
+                                                logits.begin()));
+  const size_t kept = std::max<size_t>(keep_candidates(tokens, logits), 1);
   double total = 0;
   for (size_t i = 0; i < kept; ++i)
     total += probabilities_[i];

@@ -22,6 +22,10 @@ struct SamplingOptions {
   int64_t seed = 0;
 
   void list(FieldList& fields);
+
+  // Error (kUsage) unless the choice among all tokens is the choice among any `candidates` of them
+  // that hold the likeliest: it must be greedy or of the top_k, and no penalty may lift others.
+  void require_candidates(int64_t candidates) const;
 };
 
 // The draw of token number i depends on (seed, i) only. Not thread-safe (own buffers).
@@ -31,15 +35,22 @@ class Sampler {
 
   // history: all tokens before this one. logits [V] are overwritten. Ties go to the smaller id. A
   // NaN or an infinity among the logits is an Error (kDiverged).
-  int32_t next(std::span<float> logits, std::span<const int32_t> history);
+  int32_t next(std::span<float> logits, std::span<const int32_t> history) {
+    return next({}, logits, history);
+  }
+  // The same with the logits of a few tokens only: their ids, ascending. The token is the one that
+  // all logits give if these hold the top_k likeliest (greedy: the likeliest), penalties applied.
+  int32_t next(std::span<const int32_t> tokens, std::span<float> logits,
+               std::span<const int32_t> history);
 
  private:
   struct Candidate {
     float logit;
     int32_t token;
   };
-  void penalise(std::span<float> logits, std::span<const int32_t> history) const;
-  size_t keep_candidates(std::span<const float> logits);
+  void penalise(std::span<const int32_t> tokens, std::span<float> logits,
+                std::span<const int32_t> history) const;
+  size_t keep_candidates(std::span<const int32_t> tokens, std::span<const float> logits);
 
   SamplingOptions options_;
   Philox random_;

@@ -64,6 +64,8 @@ void Session::plan_permanent(const Transformer& model, const ops::Context& conte
     slots.rotary_cosine = planner.declare_permanent("rotary.cosine", floats);
     slots.rotary_sine = planner.declare_permanent("rotary.sine", floats);
   }
+  if (const int64_t floats = model.embedding().rounded_floats(); floats > 0 && !shape.training)
+    slots.rounded = planner.declare_permanent("rounded", floats);
   slots.losses = planner.declare_permanent("losses", shape.rows());
 }
 
@@ -188,6 +190,13 @@ nn::Run Session::make_run(int64_t B, int64_t T, const float* weights) {
   return run;
 }
 
+nn::Run Session::make_forward_run(int64_t B, int64_t T, const float* weights) {
+  nn::Run run = make_run(B, T, weights);
+  run.rounded = packed_ != nullptr ? packed_->rounded()
+                                   : model_.embedding().round(run, run.at(slots_.rounded));
+  return run;
+}
+
 void Session::embed(const nn::Run& run, const int32_t* tokens) {
   const int64_t C = model_.config().width, V = model_.config().vocabulary_size;
   for (int64_t n = 0; n < run.rows(); ++n)
@@ -257,7 +266,7 @@ void Session::clear_gradients(float* gradients) const {
 
 nn::Run Session::training_run(const Batch& batch, const float* weights, DropoutSeed dropout) {
   CHECK(shape_.training);
-  nn::Run run = make_run(batch.B, batch.T, weights);
+  nn::Run run = make_forward_run(batch.B, batch.T, weights);
   run.training = true;
   run.seed = dropout.seed;
   run.micro_step = dropout.micro_step;
@@ -315,7 +324,7 @@ double Session::forward_backward(const Batch& batch, const float* weights, float
 
 double Session::evaluate(const Batch& batch, const float* weights,
                          const nn::InputObserver* observer) {
-  nn::Run run = make_run(batch.B, batch.T, weights);
+  nn::Run run = make_forward_run(batch.B, batch.T, weights);
   run.observer = observer;
   forward_trunk(run, batch.tokens);
   return head_loss(run, batch, 0);
@@ -331,6 +340,34 @@ void Session::gather(const nn::Run& run, std::span<const int32_t> tokens,
                             table != nullptr ? &weights.matrix(*table) : nullptr,
                             run.at(slots_.embedded));
   model_.ngram_memory().recall(run, slots_.ngram, tokens, run.at(slots_.embedded));
+}
+
+std::span<const float> Session::extend_hidden(std::span<const int32_t> tokens,
+                                              const DecodeWeights& weights,
+                                              std::span<nn::KvCache> caches) {
+  const auto B = static_cast<int64_t>(caches.size()), N = static_cast<int64_t>(tokens.size());
+  CHECK_MSG(B >= 1 && B <= ops::kDecodeRows && N % B == 0 && weights.type() == shape_.weights,
+            "B={} N={}", B, N);
+  const int64_t T = N / B;
+  nn::Run run = make_run(B, T, weights.values());
+  run.stored = weights.matrices();
+  run.caches = caches;
+  gather(run, tokens, weights);
+  forward_blocks(run);
+  final_norm(run);
+  for (size_t b = 0; b < caches.size(); ++b) {
+    CHECK_MSG(caches[b].capacity <= shape_.S, "capacity {}, planned {}", caches[b].capacity,
+              shape_.S);
+    caches[b].append(tokens.subspan(b * static_cast<size_t>(T), static_cast<size_t>(T)));
+  }
+  const int64_t C = model_.config().width;
+  const float* last = run.at(slots_.final) + (B == 1 ? (T - 1) * C : 0);
+  return {last, static_cast<size_t>(B * C)};
+}
+
+std::span<float> Session::extend(std::span<const int32_t> tokens, const DecodeWeights& weights,
+                                 std::span<nn::KvCache> caches) {
+  return head_logits(extend_hidden(tokens, weights, caches), weights, caches);
 }
 
 }  // namespace cllm

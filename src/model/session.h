@@ -67,6 +67,7 @@ class Session {
 
   const nn::PlanShape& shape() const { return shape_; }
   const Planner& plan() const { return planner_; }
+  const ops::Context& context() const { return context_; }
   // Of its own.
   int64_t bytes() const { return arena_.bytes() + (own_packed_ ? own_packed_->bytes() : 0); }
 
@@ -104,6 +105,17 @@ class Session {
   // bits of a sequence do not depend on the others. The plan must be for weights of this type.
   std::span<float> extend(std::span<const int32_t> tokens, const DecodeWeights& weights,
                           std::span<nn::KvCache> caches);
+  // The two halves of extend(): hidden [B, C], what the output head reads, valid until the next
+  // extension; and the logits [B, V] of such rows. caches: those of the extension, whose last
+  // tokens a model with a prior looks at; else they may be left out.
+  std::span<const float> extend_hidden(std::span<const int32_t> tokens,
+                                       const DecodeWeights& weights, std::span<nn::KvCache> caches);
+  std::span<float> head_logits(std::span<const float> hidden, const DecodeWeights& weights,
+                               std::span<const nn::KvCache> caches = {});
+  // logits [tokens] = those of a few tokens after one row hidden [C]: the bits that the logits of
+  // all have. Costs as many rows of the head as there are tokens. Not of a model with a prior.
+  void candidate_logits(std::span<const float> hidden, const DecodeWeights& weights,
+                        std::span<const int32_t> tokens, std::span<float> logits);
 
   // Runs the batch again, stage by stage, and names the first tensor with a NaN or an infinity: a
   // parameter, an activation, a loss, or a parameter's gradient, whose squares must be finite too
@@ -116,6 +128,7 @@ class Session {
     nn::Scratch scratch;
     Slot rotary_cosine, rotary_sine;
     nn::EmbeddingPlan embedding;
+    Slot rounded;  // without training: TokenEmbedding::round
     Slot embedded;
     nn::NgramPlan ngram;
     std::vector<nn::BlockPlan> blocks;
@@ -142,6 +155,9 @@ class Session {
   void make_rotary_tables();
   std::span<const nn::PackedLinear> packed(const float* weights);
   nn::Run make_run(int64_t B, int64_t T, const float* weights);
+  // With the token table rounded, where the embedding wants that: not of generation, whose matrices
+  // are stored.
+  nn::Run make_forward_run(int64_t B, int64_t T, const float* weights);
   void embed(const nn::Run& run, const int32_t* tokens);
   void gather(const nn::Run& run, std::span<const int32_t> tokens, const DecodeWeights& weights);
   void forward_blocks(const nn::Run& run);

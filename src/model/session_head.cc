@@ -80,34 +80,37 @@ void Session::finished_logits(const nn::Run& run, int64_t rows, const float* x, 
 
 void Session::logits(std::span<const int32_t> tokens, const float* weights, float* logits) {
   CHECK(shape_.storage == ops::Storage::kFp32);
-  const nn::Run run = make_run(1, static_cast<int64_t>(tokens.size()), weights);
+  const nn::Run run = make_forward_run(1, static_cast<int64_t>(tokens.size()), weights);
   forward_trunk(run, tokens.data());
   const auto history = [tokens](int64_t t) { return tokens.first(static_cast<size_t>(t) + 1); };
   finished_logits(run, run.T, run.at(slots_.final), history, logits);
 }
 
-std::span<float> Session::extend(std::span<const int32_t> tokens, const DecodeWeights& weights,
-                                 std::span<nn::KvCache> caches) {
-  const auto B = static_cast<int64_t>(caches.size()), N = static_cast<int64_t>(tokens.size());
-  CHECK_MSG(B >= 1 && B <= ops::kDecodeRows && N % B == 0 && weights.type() == shape_.weights,
-            "B={} N={}", B, N);
-  const int64_t T = N / B;
-  nn::Run run = make_run(B, T, weights.values());
+std::span<float> Session::head_logits(std::span<const float> hidden, const DecodeWeights& weights,
+                                      std::span<const nn::KvCache> caches) {
+  const int64_t C = model_.config().width, B = std::ssize(hidden) / C;
+  CHECK_MSG(std::ssize(hidden) == B * C && B <= ops::kDecodeRows, "{} floats, C={}", hidden.size(),
+            C);
+  CHECK(model_.prior() == nullptr || std::ssize(caches) == B);
+  nn::Run run = make_run(B, 1, weights.values());
   run.stored = weights.matrices();
-  run.caches = caches;
-  gather(run, tokens, weights);
-  forward_blocks(run);
-  final_norm(run);
-  for (size_t b = 0; b < caches.size(); ++b) {
-    CHECK_MSG(caches[b].capacity <= shape_.S, "capacity {}, planned {}", caches[b].capacity,
-              shape_.S);
-    caches[b].append(tokens.subspan(b * static_cast<size_t>(T), static_cast<size_t>(T)));
-  }
   float* logits = run.at(slots_.logits);
-  const float* last = run.at(slots_.final) + (B == 1 ? (T - 1) * model_.config().width : 0);
   const auto history = [caches](int64_t b) { return caches[static_cast<size_t>(b)].history(); };
-  finished_logits(run, B, last, history, logits);
+  finished_logits(run, B, hidden.data(), history, logits);
   return {logits, static_cast<size_t>(B * model_.config().vocabulary_size)};
+}
+
+void Session::candidate_logits(std::span<const float> hidden, const DecodeWeights& weights,
+                               std::span<const int32_t> tokens, std::span<float> logits) {
+  CHECK_EQ(std::ssize(hidden), model_.config().width);
+  CHECK_EQ(tokens.size(), logits.size());
+  CHECK(model_.prior() == nullptr);
+  nn::Run run = make_run(1, 1, weights.values());
+  run.stored = weights.matrices();
+  model_.head().forward_rows(run, slots_.head, tokens, hidden.data(), logits.data());
+  if (model_.config().logit_softcap > 0)
+    ops::softcap(context_, 1, std::ssize(tokens), static_cast<float>(model_.config().logit_softcap),
+                 logits.data());
 }
 
 }  // namespace cllm

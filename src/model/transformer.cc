@@ -67,6 +67,7 @@ void Transformer::add_embedding(std::shared_ptr<const nn::CodeTable> codes) {
                                            .C = config_.width,
                                            .width = config_.factor_width(),
                                            .codes = std::move(codes),
+                                           .step = static_cast<float>(config_.lattice_step()),
                                            .deviation = config_.init_deviation});
 }
 

@@ -35,7 +35,7 @@ Linear::PackedSlots Linear::plan_packed(Planner& planner, const ops::Context& co
 
 PackedLinear Linear::pack(const Run& run, const PackedSlots& slots) const {
   const ops::Compute compute = ops::compute_for(run.context, run.storage);
-  const float* weight = run.weights + weight_;
+  const float* weight = run.weight(parameter_, weight_);
   return {ops::pack(run.context, compute, in_, out_, weight, in_, true, run.at(slots.forward)),
           ops::pack(run.context, compute, out_, in_, weight, in_, false, run.at(slots.backward))};
 }
@@ -46,7 +46,7 @@ void Linear::set_weight(const Run& run, bool forward, ops::Gemm& call) const {
     call.packed = forward ? &packed.forward : &packed.backward;
     return;
   }
-  call.b = run.weights + weight_;
+  call.b = run.weight(parameter_, weight_);
   call.ldb = in_;
   call.b_transposed = forward;
 }

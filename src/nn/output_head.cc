@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "base/check.h"
+#include "ops/lattice_table.h"
+
 namespace cllm::nn {
 
 OutputHead::OutputHead(ParameterTable& table, int64_t C, int64_t V, double deviation)
@@ -12,6 +15,7 @@ OutputHead OutputHead::tied_to(const ParameterTable& table, const TokenEmbedding
   head.linear_ = Linear::tied_to(table, embedding.table_parameter());
   if (embedding.projection() != nullptr) head.projection_ = *embedding.projection();
   head.codes_ = embedding.options().codes;
+  head.lattice_ = embedding.options().kind == EmbeddingKind::kLattice;
   return head;
 }
 
@@ -33,6 +37,7 @@ HeadPlan OutputHead::plan(Planner& planner, const ops::Context& context, const P
     if (shape.training)
       plan.dinner = shape.declare(planner, "head.dinner", rows * projection_->in());
   }
+  if (lattice_ && !shape.training) plan.whole = planner.declare("head.whole", rows * linear_.in());
   if (codes_ != nullptr) {
     plan.inner = shape.declare(planner, "head.inner", rows * codes_->rows());
     plan.sums =
@@ -43,6 +48,7 @@ HeadPlan OutputHead::plan(Planner& planner, const ops::Context& context, const P
 
 void OutputHead::forward(const Run& run, const Scratch& scratch, const HeadPlan& plan, int64_t N,
                          ops::ConstValues x, ops::Values logits) const {
+  if (lattice_ && !run.stored.empty()) x = exact_input(run, plan, N, x.as<float>());
   if (!plan.inner.valid()) return linear_.forward(run, scratch, N, x, logits);
   const ops::Values inner = run.values(plan.inner);
   if (projection_) {
@@ -52,6 +58,22 @@ void OutputHead::forward(const Run& run, const Scratch& scratch, const HeadPlan&
     linear_.forward(run, scratch, N, x, inner);
     ops::composite_logits(run.context, N, codes_->matrix(), inner, logits, run.at(plan.sums));
   }
+}
+
+const float* OutputHead::exact_input(const Run& run, const HeadPlan& plan, int64_t N,
+                                     const float* x) const {
+  if (!lattice_) return x;
+  const ops::DecodeMatrix& matrix = run.stored[static_cast<size_t>(linear_.weight_parameter())];
+  float* const whole = run.at(plan.whole);
+  ops::round_to_integers(run.context, N, linear_.in(), matrix.limit, x, whole);
+  return whole;
+}
+
+void OutputHead::forward_rows(const Run& run, const HeadPlan& plan, std::span<const int32_t> tokens,
+                              const float* x, float* logits) const {
+  CHECK(has_rows());
+  const ops::DecodeMatrix& matrix = run.stored[static_cast<size_t>(linear_.weight_parameter())];
+  ops::decode_rows(run.context, matrix, tokens, exact_input(run, plan, 1, x), logits);
 }
 
 void OutputHead::backward(const Run& run, const Scratch& scratch, const HeadPlan& plan, int64_t N,

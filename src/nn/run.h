@@ -59,6 +59,13 @@ struct PackedLinear {
 using InputObserver =
     std::function<void(int32_t parameter, int64_t N, int64_t in, ops::ConstValues x)>;
 
+// Values that the forward reads in place of those of a parameter: its rounding. Gradients go to the
+// parameter as if there were none (the straight-through estimate: Bengio et al. 2013).
+struct RoundedParameter {
+  int32_t parameter = -1;
+  const float* values = nullptr;
+};
+
 struct Run {
   const ops::Context& context;
   const Planner& plan;
@@ -69,7 +76,8 @@ struct Run {
   std::span<const ops::DecodeMatrix> stored =
       {};                          // generation: by parameter index, in place of weights' matrices
   const float* weights = nullptr;  // parameter arena
-  float* gradients = nullptr;      // parameter arena, +=; null without backward
+  RoundedParameter rounded = {};
+  float* gradients = nullptr;  // parameter arena, +=; null without backward
   int64_t B = 0, T = 0;   // sequences, tokens per sequence of this call (at most what was planned)
   bool training = false;  // dropout on; activations kept for the backward
   uint64_t seed = 0;      // dropout: seed and micro-step, see ops::DropoutKey
@@ -80,6 +88,10 @@ struct Run {
   const InputObserver* observer = nullptr;  // of the forwards of linear layers; null: nobody looks
 
   int64_t rows() const { return B * T; }
+  // What the forward reads of the parameter that begins at `offset`.
+  const float* weight(int32_t parameter, int64_t offset) const {
+    return parameter == rounded.parameter ? rounded.values : weights + offset;
+  }
   // The slot's buffer; nullptr for a slot that was not planned.
   float* at(Slot slot) const { return slot.valid() ? arena + plan.offset(slot) : nullptr; }
   // The same for a slot of activations.

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "ops/embedding.h"
+#include "ops/lattice_table.h"
 
 namespace cllm::nn {
 
@@ -18,6 +19,7 @@ TokenEmbedding::TokenEmbedding(ParameterTable& table, const EmbeddingOptions& op
   };
   switch (o.kind) {
     case EmbeddingKind::kDense:
+    case EmbeddingKind::kLattice:
       add("embedding.token", o.V);
       break;
     case EmbeddingKind::kFactorised:
@@ -36,6 +38,21 @@ TokenEmbedding::TokenEmbedding(ParameterTable& table, const EmbeddingOptions& op
 
 int64_t TokenEmbedding::row_width() const {
   return options_.kind == EmbeddingKind::kFactorised ? options_.width : options_.C;
+}
+
+bool TokenEmbedding::looks_up_rows() const {
+  return options_.kind == EmbeddingKind::kDense || options_.kind == EmbeddingKind::kLattice;
+}
+
+int64_t TokenEmbedding::rounded_floats() const {
+  return options_.kind == EmbeddingKind::kLattice ? options_.V * options_.C : 0;
+}
+
+RoundedParameter TokenEmbedding::round(const Run& run, float* values) const {
+  if (options_.kind != EmbeddingKind::kLattice) return {};
+  ops::lattice_round(run.context, options_.V, options_.C, options_.step, run.weights + offset_,
+                     values);
+  return {table_, values};
 }
 
 double TokenEmbedding::training_flops() const {
@@ -62,8 +79,8 @@ void TokenEmbedding::plan_backward(Planner& planner, const PlanShape& shape,
 void TokenEmbedding::forward(const Run& run, const Scratch& scratch, const EmbeddingPlan& plan,
                              const int32_t* tokens, const float* positions, ops::Values x) const {
   const int64_t N = run.rows(), C = options_.C;
-  const float* table = run.weights + offset_;
-  if (options_.kind == EmbeddingKind::kDense)
+  const float* table = run.weight(table_, offset_);
+  if (looks_up_rows())
     return ops::embedding_forward(run.context, N, run.T, C, tokens, table, positions, x);
   if (options_.kind == EmbeddingKind::kComposite)
     return ops::composite_forward(run.context, N, run.T, C, tokens, options_.codes->matrix(), table,
@@ -83,7 +100,7 @@ void TokenEmbedding::backward(const Run& run, const Scratch& scratch, const Embe
   const int64_t N = run.rows(), C = options_.C;
   float* dtable = run.gradients + offset_;
   float* reduction = run.at(scratch.reduction);
-  if (options_.kind == EmbeddingKind::kDense)
+  if (looks_up_rows())
     return ops::embedding_backward(run.context, N, run.T, C, tokens, dx, dtable, dpositions,
                                    reduction);
   if (dpositions != nullptr)
@@ -105,7 +122,7 @@ void TokenEmbedding::recall(const Run& run, const Scratch& scratch, const Embedd
                             std::span<const int64_t> first_positions,
                             const ops::DecodeMatrix* positions, float* x) const {
   const ops::DecodeMatrix& table = run.stored[static_cast<size_t>(table_)];
-  if (options_.kind == EmbeddingKind::kDense)
+  if (looks_up_rows())
     return ops::gather(run.context, run.T, tokens, table, first_positions, positions, x);
   if (options_.kind == EmbeddingKind::kComposite) {
     ops::composite_gather(run.context, tokens, options_.codes->matrix(), table, x);

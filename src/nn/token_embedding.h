@@ -3,7 +3,8 @@
 // any weight type, and take the position table along.
 //   dense       E = a table [V, C]
 //   factorised  E = A B^T with A [V, r], B [C, r] (Lan et al. 2019, "ALBERT")
-//   composite   E = S U with a sparse S of codes and U [K, C] (ops/composite.h)
+//   lattice     E = the points of E8 nearest to a table [V, C] (ops/lattice_table.h), which is
+//   trained composite   E = S U with a sparse S of codes and U [K, C] (ops/composite.h)
 #pragma once
 
 #include <memory>
@@ -16,13 +17,14 @@
 
 namespace cllm::nn {
 
-enum class EmbeddingKind { kDense, kFactorised, kComposite };
+enum class EmbeddingKind { kDense, kFactorised, kComposite, kLattice };
 
 struct EmbeddingOptions {
   EmbeddingKind kind = EmbeddingKind::kDense;
   int64_t V = 0, C = 0;
   int64_t width = 0;                       // r of kFactorised
   std::shared_ptr<const CodeTable> codes;  // of kComposite, V tokens
+  float step = 0;                          // of kLattice, a power of two
   double deviation = 0;                    // of an element of E at the start
 };
 
@@ -44,6 +46,10 @@ class TokenEmbedding {
   // B of kFactorised, else null.
   const Linear* projection() const { return projection_ ? &*projection_ : nullptr; }
   int64_t parameter_count() const { return count_; }
+  // Of kLattice: floats of the rounded table, and the table of `run` rounded into `values`, for
+  // Run::rounded; 0 and nothing for the other kinds.
+  int64_t rounded_floats() const;
+  RoundedParameter round(const Run& run, float* values) const;
   // Floating-point operations of forward and backward per token of text: those of B, and one per
   // number of S U, whose tokens are taken to be as long as those of the vocabulary.
   double training_flops() const;
@@ -70,6 +76,8 @@ class TokenEmbedding {
 
  private:
   int64_t row_width() const;
+  // A vector is a row, of the table or of its rounding.
+  bool looks_up_rows() const;
 
   EmbeddingOptions options_;
   int32_t table_ = -1;

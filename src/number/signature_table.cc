@@ -85,19 +85,23 @@ Signature SignatureTable::row(int64_t index) const {
   return signature;
 }
 
-// Calls visit(first row, its counts, how many, worker) for every chunk of rows.
+// Calls visit(plane, first row, its counts, how many, worker) for every chunk of rows, plane after
+// plane while it lies in the cache.
 template <class Visit>
-void SignatureTable::scan_chunks(const Signature& query, ThreadPool* pool,
+void SignatureTable::scan_chunks(std::span<const Signature> planes, ThreadPool* pool,
                                  const Visit& visit) const {
-  CHECK_EQ(query.bits(), bits_);
+  for (const Signature& plane : planes)
+    CHECK_EQ(plane.bits(), bits_);
   const auto kernel = kernels::chosen_table().signature.shared_bits;
   const auto words = static_cast<int64_t>(this->words());
   const auto chunk = [&](int64_t task, int worker) {
     std::array<uint32_t, kChunk> counts;
     const int64_t first = task * kChunk, count = std::min(kChunk, rows_ - first);
-    kernel((count + kSignatureBlock - 1) / kSignatureBlock, words, query.words().data(),
-           lines_.data()[first / kSignatureBlock * words].words, counts.data());
-    visit(first, counts.data(), count, worker);
+    for (size_t plane = 0; plane < planes.size(); ++plane) {
+      kernel((count + kSignatureBlock - 1) / kSignatureBlock, words, planes[plane].words().data(),
+             lines_.data()[first / kSignatureBlock * words].words, counts.data());
+      visit(plane, first, counts.data(), count, worker);
+    }
   };
   const int64_t tasks = (rows_ + kChunk - 1) / kChunk;
   if (pool != nullptr) {
@@ -110,10 +114,21 @@ void SignatureTable::scan_chunks(const Signature& query, ThreadPool* pool,
 
 void SignatureTable::scan(const Signature& query, std::span<uint32_t> shared,
                           ThreadPool* pool) const {
-  CHECK_EQ(static_cast<int64_t>(shared.size()), rows_);
-  scan_chunks(query, pool, [&](int64_t first, const uint32_t* counts, int64_t count, int) {
-    std::copy_n(counts, count, shared.begin() + first);
-  });
+  scan_planes({&query, 1}, shared, pool);
+}
+
+void SignatureTable::scan_planes(std::span<const Signature> planes, std::span<uint32_t> sums,
+                                 ThreadPool* pool) const {
+  CHECK_EQ(static_cast<int64_t>(sums.size()), rows_);
+  scan_chunks(planes, pool,
+              [&](size_t plane, int64_t first, const uint32_t* counts, int64_t count, int) {
+                uint32_t* const to = sums.data() + first;
+                if (plane == 0)
+                  std::copy_n(counts, count, to);
+                else
+                  for (int64_t i = 0; i < count; ++i)
+                    to[i] += counts[i] << plane;
+              });
 }
 
 std::vector<SignatureMatch> SignatureTable::top(const Signature& query, size_t count,
@@ -125,11 +140,12 @@ std::vector<SignatureMatch> SignatureTable::top(const Signature& query, size_t c
   best.reserve(static_cast<size_t>(workers));
   for (int i = 0; i < workers; ++i)
     best.emplace_back(count);
-  scan_chunks(query, pool, [&](int64_t first, const uint32_t* counts, int64_t n, int worker) {
-    Best& mine = best[static_cast<size_t>(worker)];
-    for (int64_t i = 0; i < n; ++i)
-      mine.offer({first + i, counts[i]});
-  });
+  scan_chunks({&query, 1}, pool,
+              [&](size_t, int64_t first, const uint32_t* counts, int64_t n, int worker) {
+                Best& mine = best[static_cast<size_t>(worker)];
+                for (int64_t i = 0; i < n; ++i)
+                  mine.offer({first + i, counts[i]});
+              });
   std::vector<SignatureMatch> matches;
   for (const Best& b : best)
     matches.insert(matches.end(), b.kept().begin(), b.kept().end());

@@ -39,6 +39,11 @@ class SignatureTable {
   // shared [rows()] = shared_weight(query, row). About the speed of memory. pool: null for the
   // calling thread alone.
   void scan(const Signature& query, std::span<uint32_t> shared, ThreadPool* pool = nullptr) const;
+  // sums [rows()] = the sum over k of 2^k shared_weight(planes[k], row), for a query of small
+  // integers given by its bits: plane k holds bit k of all. Each row is read from memory once. The
+  // number of planes times bits() must stay below 2^32.
+  void scan_planes(std::span<const Signature> planes, std::span<uint32_t> sums,
+                   ThreadPool* pool = nullptr) const;
   // The `count` rows that share the most bits with the query, most first, equals by row; all rows
   // if there are fewer. The same for any number of threads.
   std::vector<SignatureMatch> top(const Signature& query, size_t count,
@@ -46,7 +51,7 @@ class SignatureTable {
 
  private:
   template <class Visit>
-  void scan_chunks(const Signature& query, ThreadPool* pool, const Visit& visit) const;
+  void scan_chunks(std::span<const Signature> planes, ThreadPool* pool, const Visit& visit) const;
 
   // One word of each of eight rows: a cache line, so that no load of a scan straddles two.
   struct alignas(64) Line {

@@ -1,6 +1,7 @@
 #include "ops/decode.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
@@ -136,6 +137,33 @@ void decode(const Context& context, const DecodeMatrix& matrix, int64_t N, const
     dots.result = gemm_result(call, 0, column);
     kernels.dots(dots);
   });
+}
+
+void decode_rows(const Context& context, const DecodeMatrix& matrix, std::span<const int32_t> rows,
+                 const float* x, float* y) {
+  const ProfileScope scope(context.profile, "product decode");
+  const auto count = static_cast<int64_t>(rows.size());
+  for (const int32_t row : rows)
+    CHECK_MSG(row >= 0 && row < matrix.out, "row {} of {}", row, matrix.out);
+  Gemm call{.m = 1, .n = count, .k = matrix.in, .a = x, .lda = matrix.in};
+  call.c = y;
+  call.ldc = count;
+  const auto& kernels = context.kernels.decode.of(matrix.type);
+  run_gemm_tasks(context.pool, call, ceil_div(count, DecodeKernels::kColumns),
+                 [&](int64_t task, int) {
+                   const int64_t first = task * DecodeKernels::kColumns;
+                   DecodeDots dots =
+                       dots_of(matrix, 1, x, 0, std::min(DecodeKernels::kColumns, count - first));
+                   dots.pick = rows.data() + first;
+                   std::array<float, DecodeKernels::kColumns> scales = {};
+                   if (matrix.scale != nullptr) {
+                     for (int64_t j = 0; j < dots.columns; ++j)
+                       scales[static_cast<size_t>(j)] = matrix.scale[dots.pick[j]];
+                     dots.scale = scales.data();
+                   }
+                   dots.result = gemm_result(call, 0, first);
+                   kernels.dots(dots);
+                 });
 }
 
 void gather(const Context& context, int64_t T, std::span<const int32_t> tokens,

@@ -19,6 +19,7 @@ struct DecodeMatrix {
   const void* data = nullptr;    // [out, in] without gaps
   const float* scale = nullptr;  // [out], int8 only
   int64_t out = 0, in = 0;
+  int64_t limit = 0;  // of a lattice: exact_limit() of ops/lattice_table.h
   // Element `in` i of row o.
   const void* row(int64_t o) const {
     return static_cast<const char*>(data) + o * in * kernels::weight_bytes(type);
@@ -41,6 +42,11 @@ inline constexpr int64_t kDecodeRows = kernels::DecodeKernels::kRows;
 // and the kernel table: not on N, nor on threads.
 void decode(const Context& context, const DecodeMatrix& matrix, int64_t N, const float* x, float* y,
             const Epilogue& epilogue);
+
+// y [rows] = the products of x [in] with the given rows of the matrix: the bits that decode() gives
+// them. Threaded over them.
+void decode_rows(const Context& context, const DecodeMatrix& matrix, std::span<const int32_t> rows,
+                 const float* x, float* y);
 
 // x [B T, in] = the rows `tokens` of the table + the rows of the position table from
 // first_positions[b] on; that table may be null.

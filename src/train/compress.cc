@@ -244,6 +244,10 @@ CompressReport compress_model(const CompressInputs& inputs, const CompressSettin
                               const fs::path& out, const Engine& engine,
                               const CompressControls& controls) {
   require_no_model(out);
+  if (inputs.model.config().embedding == nn::EmbeddingKind::kLattice)
+    throw Error(ErrorKind::kUsage, "compress",
+                "the embedding of this model is rounded to a lattice already",
+                "train one with model.embedding=dense");
   require_compression_memory(inputs.model, engine.context());
   const nlohmann::ordered_json job = job_json(inputs, settings);
   nlohmann::ordered_json here = job;

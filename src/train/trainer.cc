@@ -49,7 +49,10 @@ MemoryPlan plan_memory(const Transformer& model, const RunSettings& settings,
           .activations = source.activations,
           .average = settings.train.ema_decay > 0 ? arena : 0,
           .update_scratch = bytes_of(update.scratch_floats),
-          .sampling = settings.sample.every > 0 ? Generator::plan_bytes(model, context) : 0,
+          .sampling = settings.sample.every > 0
+                          ? Generator::plan_bytes(model, context) +
+                                DecodeWeights::plan_bytes(model, ops::WeightType::kFp32)
+                          : 0,
           .prior = model.prior() != nullptr ? model.prior()->bytes() : 0};
 }
 

@@ -147,6 +147,9 @@ TEST_F(BenchCommand, WrongOptionsAreErrorsBeforeAnyWork) {
       {"bench", "generate", "--tokens", "0"},
       {"bench", "generate", "--weights", "int4"},
       {"bench", "generate", "--batch", "17"},
+      {"bench", "shortlist", "--bits", "100"},
+      {"bench", "shortlist", "--model", "run"},
+      {"bench", "shortlist", "--preset", "nanno"},
       {"bench", "compare"}};
   for (const std::vector<std::string>& words : wrong) {
     const ProgramResult result = run_program(words);
@@ -202,6 +205,22 @@ TEST_F(BenchCommand, ResultsAreShownEvenIfTheyCannotBeSaved) {
   EXPECT_EQ(result.code, 1);
   EXPECT_THAT(result.out, HasSubstr("nano rotary"));
   EXPECT_THAT(result.err, HasSubstr("none"));
+}
+
+TEST_F(BenchCommand, ShortlistTellsTimesAndRecall) {
+  const ProgramResult result =
+      run_program({"bench", "shortlist", "--preset", "nano", "--queries", "5", "--candidates", "65",
+                   "--candidates", "8", "--bits", "64", "--query-bits", "2", "--rounds", "1",
+                   "--threads", "1", "--json"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  const ordered_json results = ordered_json::parse(result.out).at("results");
+  ASSERT_EQ(results.size(), 8u);
+  EXPECT_EQ(results.at(0).at("name"), "head");
+  EXPECT_EQ(results.at(2).at("name"), "shortlist 65, 64 bits, query 2");
+  EXPECT_EQ(results.at(2).at("recall_40_share"), 1) << "all 65 tokens";
+  EXPECT_EQ(results.at(3).at("name"), "gcd of ids 65 (control)");
+  EXPECT_EQ(results.at(4).at("name"), "first ids 65 (control)");
+  EXPECT_LT(results.at(6).at("recall_40_share"), 0.5);
 }
 
 TEST_F(BenchCommand, EndsAtAnInterrupt) {

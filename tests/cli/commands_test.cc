@@ -103,6 +103,33 @@ TEST_F(TokenizerCommand, TakesTextAndIdsAsArguments) {
       2, "--overwrite");
 }
 
+// The text is what the factors of the numbers spell; the command itself CHECKs it.
+TEST_F(TokenizerCommand, FactorsTokensAndSpellsTheTextAgain) {
+  const std::string text = "the then other \xe2\x82\xac the\n";
+  write_file(in_folder("a.txt"), text + text);
+  for (const char* kind : {"byte", "char", "bpe"}) {
+    const std::string folder = in_folder(kind);
+    ASSERT_EQ(run_program({"tokenizer", "train", "--data", in_folder("a.txt"), "--kind", kind,
+                           "--vocabulary-size", "262", "--out", folder})
+                  .code,
+              0);
+    const json factored =
+        parse_json(run_program({"tokenizer", "factor", folder, "--json"}, {.input = text}));
+    EXPECT_EQ(factored["text"], text);
+    const json ids =
+        parse_json(run_program({"tokenizer", "encode", folder, "--json"}, {.input = text}))["ids"];
+    ASSERT_EQ(factored["tokens"].size(), ids.size());
+    for (size_t i = 0; i < ids.size(); ++i) {
+      const json& token = factored["tokens"][i];
+      EXPECT_EQ(token["id"], ids[i]);
+      EXPECT_GE(token["primes"].size(), 1u);
+    }
+  }
+  const ProgramResult shown = run_program({"tokenizer", "factor", in_folder("char"), "t"});
+  EXPECT_TRUE(contains(shown.out, "\tt\t")) << shown.out;
+  EXPECT_TRUE(contains(shown.out, " = ")) << shown.out;
+}
+
 TEST_F(TokenizerCommand, ARunIsATokenizer) {
   const std::string run = make_run();
   const ProgramResult ids = run_program({"tokenizer", "encode", run, "One day"});

@@ -225,6 +225,30 @@ TEST_F(Generate, WarnsOnceOfPromptsThatAreTooLong) {
       << result.err;
 }
 
+// A shortlist of every token changes no byte, one of many no text here; what it does not serve is
+// refused before anything is read.
+TEST_F(Generate, ShortlistChoosesFromAFewTokens) {
+  const std::string run = make_run();
+  const auto text = [&](const std::vector<std::string>& words) {
+    std::vector<std::string> command = {"generate", run, "--max-tokens", "30"};
+    command.insert(command.end(), words.begin(), words.end());
+    const ProgramResult result = run_program(command);
+    EXPECT_EQ(result.code, 0) << result.err;
+    return result.out;
+  };
+  EXPECT_EQ(text({"--shortlist", "257"}), text({}));
+  EXPECT_EQ(text({"--shortlist", "1000", "--weights", "int8"}), text({"--weights", "int8"}));
+  EXPECT_EQ(text({"--shortlist", "64", "--shortlist-bits", "1024", "--shortlist-query-bits", "8",
+                  "--temperature", "0"}),
+            text({"--temperature", "0"}));
+  expect_error(run_program({"generate", run, "--shortlist", "64", "--top-k", "0"}), 2,
+               "all tokens");
+  expect_error(run_program({"generate", run, "--shortlist", "20"}), 2,
+               "40 tokens of a shortlist of 20");
+  expect_error(run_program({"generate", run, "--shortlist", "64", "--shortlist-bits", "100"}), 2,
+               "multiple of 64");
+}
+
 TEST_F(Generate, RefusesWhatCannotBe) {
   const std::string run = make_run();
   EXPECT_EQ(run_program({"generate", in_folder("nothing")}).code, 2);

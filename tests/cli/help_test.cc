@@ -24,10 +24,10 @@ TEST(Help, EveryCommandShowsExamplesFirst) {
   std::vector<std::vector<std::string>> commands;
   for (const std::string& command : kCommands)
     commands.push_back({command});
-  for (const char* name : {"train", "encode", "decode", "inspect"})
+  for (const char* name : {"train", "encode", "decode", "inspect", "factor"})
     commands.push_back({"tokenizer", name});
   for (const char* name :
-       {"limits", "gemm", "ops", "step", "generate", "compare", "peers", "staircase"})
+       {"limits", "gemm", "ops", "step", "generate", "shortlist", "compare", "peers", "staircase"})
     commands.push_back({"bench", name});
   for (const char* name : {"count", "list", "nth", "factor", "spiral"})
     commands.push_back({"primes", name});
@@ -100,7 +100,7 @@ TEST(Usage, MistakesAreOneLineAndExitWithTwo) {
   expect_error(run_program({"frobnicate"}), 2, "unknown command 'frobnicate'");
   expect_error(run_program({"train"}), 2, "--out is required");
   expect_error(run_program({"generate"}), 2, "RUN is required");
-  expect_error(run_program({"tokenizer"}), 2, "train, encode, decode, inspect");
+  expect_error(run_program({"tokenizer"}), 2, "train, encode, decode, inspect, factor");
   expect_error(run_program({"version", "extra"}), 2, "'extra'");
   expect_error(run_program({"train", "--steps"}), 2, "--steps");
   expect_error(run_program({"train", "--steps", "0", "--out", "x"}), 2, ">= 1");

@@ -37,9 +37,11 @@ const Words kPrior = {"model.prior_order=5"};
 const Words kFactorised = {"model.embedding=factorised", "model.embedding_width=12"};
 const Words kComposite = {"model.embedding=composite", "model.embedding_dense_rows=5",
                           "tokenizer.kind=bpe", "tokenizer.vocabulary_size=400"};
+const Words kLattice = {"model.embedding=lattice"};
 class DeterminismIn : public Determinism, public testing::WithParamInterface<Way> {};
 INSTANTIATE_TEST_SUITE_P(Ways, DeterminismIn,
-                         testing::Values(Way{"fp32", "operation"}, Way{"bf16", "operation"},
+                         testing::Values(Way{"fp32", "batch", "_lattice", kLattice},
+                                         Way{"fp32", "operation"}, Way{"bf16", "operation"},
                                          Way{"fp16", "operation"}, Way{"fp32", "batch"},
                                          Way{"bf16", "batch"}, Way{"fp16", "batch"},
                                          Way{"bf16", "operation", "_ngrams", kNgrams},

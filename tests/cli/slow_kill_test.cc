@@ -39,6 +39,7 @@ const Words kComposite = {"model.embedding=composite", "model.embedding_dense_ro
                           "tokenizer.kind=bpe", "tokenizer.vocabulary_size=400"};
 const Words kFixed = {"parallel.reduction=fixed"}, kSuper = {"parallel.reduction=super"};
 const Words kPrior = {"model.prior_order=5"};
+const Words kLattice = {"model.embedding=lattice"};
 
 class KillIn : public Kill, public testing::WithParamInterface<Way> {
  protected:
@@ -55,6 +56,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Way{"bf16", "operation", "_ngrams", kNgrams},
                     Way{"bf16", "batch", "_factorised", kFactorised},
                     Way{"fp32", "operation", "_composite", kComposite},
+                    Way{"bf16", "batch", "_lattice", kLattice},
                     Way{"fp32", "batch", "_fixed", kFixed}, Way{"bf16", "batch", "_super", kSuper},
                     Way{"fp16", "batch", "_fixed", kFixed},
                     Way{"fp32", "operation", "_prior", kPrior}),

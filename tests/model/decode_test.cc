@@ -75,6 +75,30 @@ TEST(Decode, ChunksOfAnySizeGiveTheLogitsOfTheWhole) {
   }
 }
 
+// For every type of weights, with a softcap too.
+TEST(Decode, ACandidatesLogitHasTheBitsThatItHasAmongAll) {
+  const std::vector<int32_t> tokens = random_tokens(5, 257, 4), candidates = {0, 3, 4, 19, 20, 256};
+  for (const ModelConfig& config : small_models()) {
+    const Transformer model(config, testing::test_codes(config));
+    if (!model.head().has_rows()) continue;
+    for_each_context([&](const ops::Context& context) {
+      for (const auto& name : kWeightNames) {
+        const DecodeWeights weights(model, context, name.value, random_weights(model));
+        Session session(model, context,
+                        {.B = 1, .T = 16, .S = config.context_length, .weights = name.value});
+        Cache cache(config);
+        const auto hidden = session.extend_hidden(tokens, weights, {&cache.cache, 1});
+        std::vector<float> few(candidates.size()), expected;
+        session.candidate_logits(hidden, weights, candidates, few);
+        const std::span<const float> all = session.head_logits(hidden, weights);
+        for (const int32_t token : candidates)
+          expected.push_back(all[static_cast<size_t>(token)]);
+        EXPECT_TRUE(same_bits(few, expected)) << name.name;
+      }
+    });
+  }
+}
+
 // Another token anywhere before changes the logits: the comparison above is not of constants.
 TEST(Decode, EveryEarlierTokenCounts) {
   ThreadPool pool(1);

@@ -158,6 +158,41 @@ TEST(Generator, TheSinkEndsIt) {
   EXPECT_EQ(result.text, "bcd");
 }
 
+// Says which tokens may come, whatever the model thinks.
+class Selected : public CandidateSelector {
+ public:
+  explicit Selected(std::vector<int32_t> tokens) : tokens_(std::move(tokens)) {}
+  int64_t count() const override { return std::ssize(tokens_); }
+  std::span<const int32_t> select(std::span<const float> hidden) override {
+    EXPECT_EQ(hidden.size(), 258u);
+    return tokens_;
+  }
+
+ private:
+  std::vector<int32_t> tokens_;
+};
+
+TEST(Generator, ChoosesAmongSelectedTokens) {
+  Speaker speaker(loop("abcdef"));
+  const std::string text = speaker.say("ab", 30).text;
+  speaker.generator.select_candidates(
+      std::make_unique<Selected>(std::vector<int32_t>{'!', 'a', 'b', 'c', 'd', 'e', 'f'}));
+  EXPECT_EQ(speaker.say("ab", 30).text, text);
+  // The likeliest is not there: the best of the others, of which the first is said to tie.
+  speaker.generator.select_candidates(
+      std::make_unique<Selected>(std::vector<int32_t>{'a', 'c', 'e'}));
+  EXPECT_EQ(speaker.say("ab", 3).text, "caa");
+  GenerationOptions options;
+  options.sampling.top_k = 4;
+  EXPECT_NE(error_of(ErrorKind::kUsage,
+                     [&] {
+                       speaker.generator.generate(Tokenizer::byte(), "a", options,
+                                                  [](std::string_view) { return true; });
+                     })
+                .find("shortlist of 3"),
+            std::string::npos);
+}
+
 TEST(Generator, TheSeedDecidesTheText) {
   const Transformer model(small_own());
   const Arena weights = random_weights(model);

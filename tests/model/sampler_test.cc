@@ -126,6 +126,47 @@ TEST(Sampler, TheDrawsDependOnTheSeedAndTheirNumber) {
   EXPECT_NE(tokens(3), tokens(4));
 }
 
+// Of six tokens; the four that a shortlist holds are the likeliest.
+TEST(Sampler, AFewTokensThatHoldTheLikeliestGiveTheSameDraws) {
+  const std::vector<float> all = {0.5f, 3, -2, 2.5f, -3, 2};
+  const std::vector<int32_t> few = {0, 1, 3, 5};
+  const std::vector<int32_t> history = {1, 2, 1};  // 2 is not among the few
+  for (const double penalty : {1.0, 1.3})
+    for (const double temperature : {0.0, 0.7, 2.0})
+      for (const int64_t top_k : {1, 3}) {
+        SamplingOptions options = plain();
+        options.temperature = temperature;
+        options.top_k = top_k;
+        options.top_p = 0.9;
+        options.min_p = 0.02;
+        options.repetition_penalty = penalty;
+        Sampler one(options, 6), other(options, 6);
+        for (int draw = 0; draw < 100; ++draw) {
+          std::vector<float> logits = all, four;
+          for (const int32_t token : few)
+            four.push_back(all[static_cast<size_t>(token)]);
+          ASSERT_EQ(one.next(logits, history), other.next(few, four, history));
+        }
+      }
+}
+
+TEST(Sampler, RefusesAShortlistThatCannotServe) {
+  const auto refusal = [](const SamplingOptions& options, int64_t candidates) {
+    return error_of(ErrorKind::kUsage, [&] { options.require_candidates(candidates); });
+  };
+  SamplingOptions options = plain();
+  EXPECT_NE(refusal(options, 512).find("all tokens"), std::string::npos);
+  options.top_k = 40;
+  options.top_p = 0.9;  // of the top_k
+  EXPECT_EQ(refusal(options, 40), "");
+  EXPECT_NE(refusal(options, 39).find("40 tokens of a shortlist of 39"), std::string::npos);
+  options.temperature = 0;
+  options.top_k = 0;
+  EXPECT_EQ(refusal(options, 1), "") << "greedy";
+  options.repetition_penalty = 0.9;
+  EXPECT_NE(refusal(options, 512).find("likelier"), std::string::npos);
+}
+
 TEST(Sampler, NumbersThatAreNoneAreAnError) {
   Sampler sampler(plain(), 4);
   for (const float bad : {NAN, INFINITY, -INFINITY}) {

@@ -46,6 +46,24 @@ TEST(SignatureTable, ScanCountsWhatEachPairShares) {
     }
 }
 
+TEST(SignatureTable, PlanesAreTheBitsOfTheQueryIntegers) {
+  constexpr size_t kBits = 130, kPlanes = 5;
+  const std::vector<Signature> rows = random_rows(kBits, 9001);
+  const std::vector<Signature> planes = random_rows(kBits, 100 + kPlanes);
+  const SignatureTable table = table_of(rows, kBits);
+  for (int threads = 0; threads <= 3; ++threads) {
+    const auto pool = threads == 0 ? nullptr : std::make_unique<ThreadPool>(threads);
+    std::vector<uint32_t> sums(rows.size());
+    table.scan_planes(std::span(planes).last(kPlanes), sums, pool.get());
+    for (size_t i = 0; i < rows.size(); ++i) {
+      uint32_t sum = 0;
+      for (size_t k = 0; k < kPlanes; ++k)
+        sum += shared_weight(planes[100 + k], rows[i]) << k;
+      ASSERT_EQ(sums[i], sum) << "row " << i;
+    }
+  }
+}
+
 TEST(SignatureTable, TopIsTheSortedScanForAnyThreads) {
   constexpr size_t kBits = 70, kRows = 20000;  // few values: many ties
   const std::vector<Signature> rows = random_rows(kBits, kRows);

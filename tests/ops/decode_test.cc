@@ -281,6 +281,37 @@ TEST(DecodeProduct, TakesEmptySidesAndRefusesTooManyRows) {
   EXPECT_DEATH(decode(context, matrix_of(weights), kDecodeRows + 1, nullptr, nullptr, {}), "N=17");
 }
 
+TEST(DecodeRows, HaveTheBitsOfTheWholeProduct) {
+  constexpr int64_t kOut = 200, kIn = 93;
+  const std::vector<float> x = random_vector(kIn, 1);
+  for (const WeightType type : kWeightTypes) {
+    const StoredWeights weights(type, kOut, kIn, 5);
+    expect_same_bits_for_threads([&](const Context& context) {
+      std::vector<float> all(kOut), some;
+      decode(context, matrix_of(weights), 1, x.data(), all.data(), {});
+      for (const size_t count : {0, 1, 15, 16, 17, 131}) {
+        // In any order, some twice.
+        const std::vector<int32_t> rows = testing::random_tokens(count, kOut, count);
+        some.assign(count, kNan);
+        decode_rows(context, matrix_of(weights), rows, x.data(), some.data());
+        for (size_t i = 0; i < count; ++i)
+          EXPECT_EQ(some[i], all[static_cast<size_t>(rows[i])]) << i << " of " << count;
+      }
+      return some;
+    });
+  }
+}
+
+TEST(DecodeRows, RefuseRowsThatAreNotThere) {
+  ThreadPool pool(1);
+  const Context context{pool, kernels::chosen_table()};
+  const StoredWeights weights(WeightType::kFp32, 4, 3, 1);
+  const std::vector<float> x = {1, 2, 3};
+  std::vector<float> y(1);
+  for (const int32_t row : {-1, 4})
+    EXPECT_DEATH(decode_rows(context, matrix_of(weights), {{row}}, x.data(), y.data()), "of 4");
+}
+
 TEST(Gather, AddsTheRowsOfTokenAndPosition) {
   constexpr int64_t kV = 11, kS = 9, kC = 19, kT = 2;
   const std::vector<int32_t> tokens = {10, 0, 3, 3, 7, 10};

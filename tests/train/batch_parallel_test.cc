@@ -27,6 +27,7 @@ TEST(BatchParallel, SameBitsForAnyNumberOfThreads) {
   all.push_back(by_shards(factorised_settings(), 2));
   all.push_back(by_shards(composite_settings(), 2));
   all.push_back(by_shards(residual_settings(), 2));
+  all.push_back(by_shards(lattice_settings(), 2));
   for (const RunSettings& settings : all) {
     SCOPED_TRACE(storage_name(settings));
     TrainerRig one(settings, 1);

@@ -90,7 +90,7 @@ TEST_F(Checkpoint, AResumedRunGoesOnBitForBit) {
   int number = 0;
   for (const RunSettings& settings :
        {gpt2_settings(), llama_settings(), sgd, muon_settings(), by_ranges, factorised_settings(),
-        composite_settings(), residual_settings()}) {
+        composite_settings(), lattice_settings(), residual_settings()}) {
     const RunFolder run = new_run(std::to_string(++number));
     TrainerRig whole(settings, 1);
     whole.steps(5);

@@ -114,7 +114,8 @@ TEST_F(Allocation, ATrainingStepMakesNoneAfterTheFirst) {
   exact.parallel.reduction = ParallelSettings::Reduction::kFixed;
   for (const RunSettings& family :
        {gpt2_settings(), llama_settings(), sgd, muon_settings(), by_ranges, by_shards,
-        factorised_settings(), composite_settings(), exact, residual_settings()}) {
+        factorised_settings(), composite_settings(), lattice_settings(), exact,
+        residual_settings()}) {
     for (const RunSettings& settings : in_every_storage(family)) {
       for (const int threads : {1, 3}) {
         SCOPED_TRACE(fmt::format("{}, {} threads", storage_name(settings), threads));

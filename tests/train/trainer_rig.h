@@ -73,6 +73,12 @@ inline RunSettings factorised_settings() {
   return settings;
 }
 
+inline RunSettings lattice_settings() {
+  RunSettings settings = gpt2_settings();
+  settings.model.embedding = nn::EmbeddingKind::kLattice;
+  return settings;
+}
+
 // The codes are testing::test_codes().
 inline RunSettings composite_settings() {
   RunSettings settings = llama_settings();
