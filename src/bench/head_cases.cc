@@ -22,6 +22,10 @@ struct HeadShape {
   int64_t V, K, pieces;
 };
 
+// A BPE of 8192 tokens of English books, 5.5 bytes each, and that of GPT-2, 6.4 (crystal's
+// PrimeCodes).
+constexpr HeadShape kCodes8k = {8192, 709, 6}, kCodes50k = {50257, 1980, 6};
+
 // Codes drawn by lot; their place in memory is worse than that of real ones, which have favourites.
 struct RandomCodes {
   explicit RandomCodes(const HeadShape& shape) {
@@ -145,7 +149,7 @@ OperationCase dense_head_8k(const ops::Context& context, const BenchPreset&,
 
 OperationCase composite_head_8k(const ops::Context& context, const BenchPreset&,
                                 const ModelConfig& config) {
-  return head_case(context, {8192, 1024, 6}, config);
+  return head_case(context, kCodes8k, config);
 }
 
 OperationCase dense_head_50k(const ops::Context& context, const BenchPreset&,
@@ -155,7 +159,7 @@ OperationCase dense_head_50k(const ops::Context& context, const BenchPreset&,
 
 OperationCase composite_head_50k(const ops::Context& context, const BenchPreset&,
                                  const ModelConfig& config) {
-  return head_case(context, {50257, 2048, 7}, config);
+  return head_case(context, kCodes50k, config);
 }
 
 }  // namespace cllm::bench
