@@ -26,8 +26,8 @@ TEST(Help, EveryCommandShowsExamplesFirst) {
     commands.push_back({command});
   for (const char* name : {"train", "encode", "decode", "inspect", "factor"})
     commands.push_back({"tokenizer", name});
-  for (const char* name :
-       {"limits", "gemm", "ops", "step", "generate", "shortlist", "compare", "peers", "staircase"})
+  for (const char* name : {"limits", "gemm", "ops", "step", "locality", "generate", "shortlist",
+                           "compare", "peers", "staircase"})
     commands.push_back({"bench", name});
   for (const char* name : {"count", "list", "nth", "factor", "spiral"})
     commands.push_back({"primes", name});
