@@ -7,6 +7,7 @@
 #include "base/philox.h"
 #include "crystal/widened_model.h"
 #include "model/model_test_files.h"
+#include "train/initial_model.h"
 #include "train/run_rig.h"
 
 namespace cllm {
@@ -185,6 +186,8 @@ TEST_F(Resize, ARunBeginsWithIt) {
   wanted.train.init = (folder_ / "small").string();
   wanted.train.steps = 20;
   wanted.evaluation.every = 5;
+  take_initial_model(
+      wanted, [](const std::string&) { return false; }, log_);
   start(wanted, "second");
   const std::vector<std::pair<int64_t, double>> losses = evaluations(at("second"));
   EXPECT_LT(losses.back().second, losses.front().second);
