@@ -215,8 +215,7 @@ void ModelConfig::validate_prior() const {
            "choose a shorter one, or a longer context");
   if (vocabulary_size > kMostPriorTokens)
     refuse("prior_order",
-           fmt::format("a vocabulary of {} is above {}, for which every prediction would cost more "
-                       "than it is worth",
+           fmt::format("a vocabulary of {} is above {}, the largest that was measured with one",
                        vocabulary_size, kMostPriorTokens),
            "leave it at 0, or choose a smaller vocabulary");
 }
