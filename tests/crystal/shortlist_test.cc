@@ -66,8 +66,7 @@ struct Problem {
   ops::Context context{pool, kernels::chosen_table()};
 };
 
-// The bounds leave a tenth to what was measured (0.98 and 0.66, 0.90 with one bit): far from
-// chance, which is 0.03 and 0.05, and falling where something is left out of the score.
+// Far above chance, which is 0.03 and 0.05.
 TEST(Shortlist, HoldsTheLikeliest) {
   Problem problem;
   EXPECT_GE(problem.recall({.candidates = 128, .bits = 512, .query_bits = 4}, 1), 0.9);
