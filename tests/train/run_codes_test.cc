@@ -3,6 +3,7 @@
 #include "crystal/prime_codes.h"
 #include "crystal/small_vocabulary.h"
 #include "model/model_folder.h"
+#include "train/initial_model.h"
 #include "train/run_rig.h"
 
 namespace cllm {
@@ -91,6 +92,8 @@ TEST_F(RunCodes, ComeWithTheInitialModel) {
   wanted.model = ModelConfig();
   wanted.train.init = (folder_ / "first").string();
   wanted.train.steps = 1;
+  take_initial_model(
+      wanted, [](const std::string&) { return false; }, log_);
   start(wanted, "second");
   EXPECT_EQ(*model_of("second").model->codes(), *model_of("first").model->codes());
 }
