@@ -258,6 +258,10 @@ int run(const CLI::App& command, ShortlistBenchOptions options, ActionContext& c
     throw Error(ErrorKind::kUsage, "--model",
                 "the head of this model has no row of its own for every token",
                 "give one with a dense embedding");
+  if (model.prior() != nullptr)
+    throw Error(ErrorKind::kUsage, "--model",
+                "this model adds its logits to a prior, which is that of all tokens",
+                "give one without a prior");
   const Queries queries = make_queries(subjects, options.queries, engine);
   ops::WeightType type = ops::WeightType::kFp32;
   for (const EnumName<ops::WeightType>& name : kWeightNames)

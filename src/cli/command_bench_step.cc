@@ -68,6 +68,10 @@ void resolve(const StepOptions& options, const bench::BenchPreset& preset,
   settings.sample.every = 0;  // no part of a step
   choose_ngram_moduli(settings.model);
   settings.validate_training();
+  if (settings.model.prior_order > 0)
+    throw Error(ErrorKind::kUsage, "model.prior_order",
+                "the tokens of this benchmark are random, so there is no text to count",
+                "drop it; `cllm train` tells the speed with a prior");
 }
 
 std::vector<bench::StepCase> make_cases(const StepOptions& options) {

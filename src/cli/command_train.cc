@@ -166,7 +166,7 @@ void add_resume(Program& program) {
       ->add_option("--set", options->assignments,
                    "a setting to change: of optimizer, schedule, evaluation, checkpoint, sample, "
                    "sampling; train.steps, threads, clip_norm, log_every, recompute; "
-                   "precision.loss_scale")
+                   "precision.loss_scale; parallel.tile_order")
       ->type_name("SECTION.KEY=VALUE")
       ->allow_extra_args(false);
   command->callback([&program, options] {

@@ -154,7 +154,7 @@ ModelConfig resized_config(const ModelConfig& config, int64_t width) {
 
 AbsorbedModel::AbsorbedModel(const Transformer& model, const float* weights, ThreadPool& pool)
     : model_(std::make_unique<const Transformer>(
-          resized_config(model.config(), model.config().width))),
+          resized_config(model.config(), model.config().width), nullptr, model.shared_prior())),
       pool_(pool),
       values_(static_cast<size_t>(model_->parameters().arena_floats())) {
   for (const Parameter& parameter : model.parameters().all())
@@ -268,7 +268,8 @@ ResizedModel AbsorbedModel::resized(const StreamBasis& basis, std::span<const do
   const double scale = mean > 0 ? std::sqrt(W / (C * mean)) : 1;
   ResizedModel result;
   result.model = std::make_unique<const Transformer>(
-      resized_config(model_->config(), static_cast<int64_t>(basis.to)));
+      resized_config(model_->config(), static_cast<int64_t>(basis.to)), nullptr,
+      model_->shared_prior());
   const ParameterTable& table = result.model->parameters();
   result.weights = Arena(table.arena_floats(), "the resized weights");
   for (size_t i = 0; i < table.all().size(); ++i) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
@@ -54,6 +55,7 @@ class Reader {
     if (result.counts.size() != result.grams.tokens.size() ||
         std::ranges::count(result.counts, 0u) > 0)
       damaged(name_of(length, "counts"));
+    require_followers(length, result);
     if (!last) result.longer = rows(name_of(length, "longer"), contexts);
     return result;
   }
@@ -70,6 +72,18 @@ class Reader {
     std::vector<T> values(tensor->elements);
     if (!values.empty()) std::memcpy(values.data(), tensor->data, tensor->bytes);
     return values;
+  }
+
+  // Something follows every context, as often in all as a total can hold.
+  void require_followers(size_t length, const NgramLevel& level) const {
+    for (int64_t row = 0; row < level.grams.rows(); ++row) {
+      uint64_t total = 0;
+      for (uint32_t i = level.grams.begin[static_cast<size_t>(row)];
+           i < level.grams.begin[static_cast<size_t>(row) + 1]; ++i)
+        total += level.counts[i];
+      if (total == 0 || total > std::numeric_limits<uint32_t>::max())
+        damaged(name_of(length, "counts"));
+    }
   }
 
   TokenRows rows(const std::string& name, size_t count) const {

@@ -102,7 +102,8 @@ double kept_share(std::span<const double> moment, const StreamBasis& basis, bool
     sum += kept[c];
     trace += moment[c * C + c];
   }
-  return trace > 0 ? sum / trace : 1;
+  // Of coordinates that hold nothing, rounding can leave less.
+  return trace > 0 ? std::max(sum / trace, 0.0) : 1;
 }
 
 }  // namespace cllm

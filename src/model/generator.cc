@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 
 #include "base/check.h"
 #include "base/clock.h"
@@ -230,7 +231,12 @@ std::vector<Generation> Generator::generate(const Tokenizer& tokenizer,
                                             const GenerationOptions& options, const BatchSink& sink,
                                             const GenerationProgress& progress) {
   weights_.refresh(session_.context());
-  if (selector_ != nullptr) options.sampling.require_candidates(selector_->count());
+  if (selector_ != nullptr) {
+    // A list of all tokens lacks none.
+    const bool all = selector_->count() >= tokenizer.vocabulary_size();
+    options.sampling.require_candidates(all ? std::numeric_limits<int64_t>::max()
+                                            : selector_->count());
+  }
   Results results(prompts.size(), progress);
   std::vector<std::unique_ptr<Sequence>> active;  // sequence i has cache i
   bool interrupted = false;

@@ -114,7 +114,10 @@ std::vector<int8_t> lattice_integers_of(const Transformer& model, const float* w
 void check_lattice(const ModelWeights& file, const Transformer& model, const float* weights) {
   const StoredTensor* stored = file.find(kLatticeName);
   const std::vector<int8_t> doubled = lattice_integers_of(model, weights);
-  if (stored == nullptr || doubled.empty()) return;
+  if (doubled.empty()) return;
+  if (stored == nullptr)
+    throw Error(ErrorKind::kData, file.path(), fmt::format("has no {}", kLatticeName),
+                "restore the file or use another model");
   if (stored->dtype != DType::kI8 || stored->bytes != doubled.size() ||
       std::memcmp(stored->data, doubled.data(), doubled.size()) != 0)
     throw Error(ErrorKind::kData, fmt::format("{}: {}", stored->file, kLatticeName),

@@ -238,9 +238,10 @@ const std::vector<Ablation>& ablations() {
       // heads: its stream alone is narrower.
       {"width",
        "lowers the held-out loss",
-       {{"64", {"model.width=64"}},
-        {"64-of-128", {"model.width=64", "model.head_size=32", "model.mlp_width=512"}},
-        {"128", {"model.width=128"}}}},
+       {{"64", {"model.width=64", "model.heads=4"}},
+        {"64-of-128",
+         {"model.width=64", "model.heads=4", "model.head_size=32", "model.mlp_width=512"}},
+        {"128", {"model.width=128", "model.heads=4", "model.mlp_width=512"}}}},
   };
   return all;
 }
@@ -261,6 +262,8 @@ AblationResult run_ablation(const Ablation& ablation, const AblationPlan& plan,
                             const Engine& engine, Log& log, const RunControls& controls) {
   plan.settings.validate();
   refuse_inequality(plan.settings);
+  for (const AblationArm& arm : ablation.arms)  // not after hours of the others
+    settings_of(plan, arm, 1, std::max<int64_t>(plan.settings.train.steps, 1));
   claim_folder(folder, identity(ablation, plan));
   const Job job{command, engine, log, controls};
   AblationResult result{ablation, steps_of(ablation, plan, folder, job), {}};

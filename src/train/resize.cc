@@ -1,11 +1,15 @@
 #include "train/resize.h"
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/memory.h"
+#include "base/units.h"
 #include "crystal/absorbed_model.h"
 #include "model/model_folder.h"
+#include "model/session.h"
 #include "train/compress.h"
 #include "train/manifest.h"
 
@@ -87,6 +91,30 @@ nlohmann::ordered_json report_json(const ResizeReport& report) {
           {"sites", sites}};
 }
 
+// The weights given, turned in doubles and rounded, and the result; the moments of every site as
+// they are summed and as they are used; the session that reads.
+int64_t planned_resize_bytes(const Transformer& model, int64_t width, const ops::Context& context) {
+  const ModelConfig config = resized_config(model.config(), model.config().width);
+  const Transformer same(config, nullptr, model.shared_prior());
+  const Transformer narrow(resized_config(config, width), nullptr, model.shared_prior());
+  const int64_t C = config.width, sites = 2 * config.layers + 1, T = config.context_length;
+  const auto doubles = static_cast<int64_t>(sizeof(double)),
+             floats = static_cast<int64_t>(sizeof(float));
+  return (doubles + floats) * same.parameters().arena_floats() +
+         floats * narrow.parameters().arena_floats() + 2 * sites * C * C * doubles +
+         Session::planned_bytes(same, context, {.B = 1, .T = T, .S = T, .training = false});
+}
+
+void require_resize_memory(const Transformer& model, int64_t width, const ops::Context& context) {
+  const int64_t needed = planned_resize_bytes(model, width, context), free = available_memory();
+  if (needed <= free) return;
+  throw Error(ErrorKind::kMemory, "",
+              fmt::format("resizing this model needs {} and {} are available",
+                          format_bytes(static_cast<double>(needed)),
+                          format_bytes(static_cast<double>(free))),
+              "free memory, or resize it on a larger machine");
+}
+
 void write_folder(const fs::path& out, const ResizedModel& resized, const Tokenizer& tokenizer,
                   ResizeReport& report) {
   AtomicFolder folder(fs::absolute(out).lexically_normal());
@@ -131,6 +159,8 @@ ResizeReport resize_model(const ResizeInputs& inputs, const ResizeSettings& sett
                           const fs::path& out, const Engine& engine,
                           const ResizeProgress& progress) {
   require_no_model(out);
+  require_resize_memory(inputs.model, resized_width(settings, inputs.model.config()),
+                        engine.context());
   ResizeReport report;
   report.from = inputs.model.config().width;
   report.to = resized_width(settings, inputs.model.config());
@@ -159,6 +189,9 @@ ResizeReport resize_model(const ResizeInputs& inputs, const ResizeSettings& sett
   report.loss = calibration_loss(*resized.model, resized.weights.data(), text, engine,
                                  [&](int64_t done, int64_t of) { progress("checking", done, of); })
                     .loss;
+  if (!std::isfinite(report.loss))
+    throw Error(ErrorKind::kData, out.string(), "the narrower model's loss is not finite",
+                "choose another --width or --method; nothing was written");
   write_folder(out, resized, inputs.tokenizer, report);
   return report;
 }

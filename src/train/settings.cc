@@ -38,6 +38,10 @@ constexpr EnumName<ops::TileOrder> kTileOrderNames[] = {{ops::TileOrder::kStraig
 void refuse_order(const RunSettings& settings) {
   const TokenizerSettings& tokenizer = settings.tokenizer;
   if (tokenizer.order == VocabularyOrder::kIdentity) return;
+  if (settings.model.embedding == nn::EmbeddingKind::kComposite)
+    throw Error(ErrorKind::kUsage, "tokenizer.order",
+                "tokens of a composite embedding have no rows to be put in an order",
+                "drop it, or choose another model.embedding");
   const bool bytes = tokenizer.kind == TokenizerSettings::Kind::kByte;
   if (!bytes && tokenizer.path.empty() && settings.train.init.empty()) return;
   throw Error(ErrorKind::kUsage, "tokenizer.order",

@@ -39,6 +39,16 @@ TEST_F(PriorCommands, EveryCommandReadsIt) {
   const json after = parse_json(run_program({"eval", small, "--data", text, "--json"}));
   const json whole = parse_json(run_program({"eval", run, "--data", text, "--json"}));
   EXPECT_NEAR(after["loss"].get<double>(), whole["loss"].get<double>(), 0.02);
+  const std::string narrow = in_folder("narrow");
+  const ProgramResult resized =
+      run_program({"resize", run, "--calibration", text, "--out", narrow});
+  ASSERT_EQ(resized.code, 0) << resized.err;
+  EXPECT_EQ(read_file(fs::path(narrow) / kPriorFile), read_file(fs::path(small) / kPriorFile));
+  EXPECT_EQ(run_program({"eval", narrow, "--data", text}).code, 0);
+  expect_error(run_program({"bench", "shortlist", "--quiet", "--model", run, "--data", text}), 2,
+               "prior");
+  expect_error(run_program({"bench", "step", "--preset", "nano", "--set", "model.prior_order=4"}),
+               2, "model.prior_order");
   fs::remove(fs::path(small) / kPriorFile);
   expect_error(run_program({"generate", small}), 3, "prior.safetensors");
 }

@@ -39,6 +39,8 @@ const Words kComposite = {"model.embedding=composite", "model.embedding_dense_ro
                           "tokenizer.kind=bpe", "tokenizer.vocabulary_size=400"};
 const Words kFixed = {"parallel.reduction=fixed"}, kSuper = {"parallel.reduction=super"};
 const Words kPrior = {"model.prior_order=5"};
+const Words kOrdered = {"tokenizer.kind=char", "tokenizer.order=ulam",
+                        "parallel.tile_order=hilbert"};
 const Words kLattice = {"model.embedding=lattice"};
 
 class KillIn : public Kill, public testing::WithParamInterface<Way> {
@@ -59,7 +61,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Way{"bf16", "batch", "_lattice", kLattice},
                     Way{"fp32", "batch", "_fixed", kFixed}, Way{"bf16", "batch", "_super", kSuper},
                     Way{"fp16", "batch", "_fixed", kFixed},
-                    Way{"fp32", "operation", "_prior", kPrior}),
+                    Way{"fp32", "operation", "_prior", kPrior},
+                    Way{"fp32", "operation", "_ordered", kOrdered}),
     [](const auto& test) {
       return test.param.precision + "_" + test.param.parallel + test.param.technique;
     });

@@ -132,8 +132,9 @@ TEST(Trainer, UpdatesInTheBackwardPassGiveTheSameBits) {
   RunSettings bf16 = llama_settings();
   bf16.precision.mode = PrecisionSettings::Mode::kBf16;
   bf16.train.recompute = nn::Recompute::kBlock;
-  for (RunSettings settings : {gpt2_settings(), llama_settings(), sgd, muon, bf16,
-                               factorised_settings(), composite_settings()}) {
+  for (RunSettings settings :
+       {gpt2_settings(), llama_settings(), sgd, muon, bf16, factorised_settings(),
+        composite_settings(), lattice_settings(), residual_settings()}) {
     settings = in_backward(settings);
     for (const int threads : {1, 3}) {
       TrainerRig by_ranges(settings, threads);

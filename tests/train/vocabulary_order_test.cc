@@ -3,6 +3,7 @@
 #include "crystal/vocabulary_order.h"
 
 #include "run_rig.h"
+#include "train/initial_model.h"
 
 namespace cllm {
 namespace {
@@ -96,6 +97,8 @@ TEST_F(VocabularyOrderRun, AModelIsTrainedOnWithItsOwnIds) {
   start(settings(VocabularyOrder::kUlam, TokenizerSettings::Kind::kChar), "first");
   RunSettings second = settings(VocabularyOrder::kIdentity, TokenizerSettings::Kind::kAuto);
   second.train.init = (folder_ / "first").string();
+  take_initial_model(
+      second, [](const std::string&) { return false; }, log_);
   start(second, "second");
   EXPECT_EQ(Tokenizer::load(at("second").tokenizer()).hash(),
             Tokenizer::load(at("first").tokenizer()).hash());
