@@ -36,9 +36,15 @@ const Words kNgrams = {"model.ngram_order=4", "model.ngram_rows=64", "model.ngra
 const Words kPrior = {"model.prior_order=5"};
 const Words kFactorised = {"model.embedding=factorised", "model.embedding_width=12"};
 const Words kComposite = {"model.embedding=composite", "model.embedding_dense_rows=5",
-                          "tokenizer.kind=bpe", "tokenizer.vocabulary_size=400"};
+                          "tokenizer.kind=bpe", "tokenizer.vocabulary_size=800"};
 const Words kLattice = {"model.embedding=lattice"};
-class DeterminismIn : public Determinism, public testing::WithParamInterface<Way> {};
+class DeterminismIn : public Determinism, public testing::WithParamInterface<Way> {
+ protected:
+  void SetUp() override {
+    Determinism::SetUp();
+    if (GetParam().technique == "_composite") write_file(at("text.txt"), many_words());
+  }
+};
 INSTANTIATE_TEST_SUITE_P(Ways, DeterminismIn,
                          testing::Values(Way{"fp32", "batch", "_lattice", kLattice},
                                          Way{"fp32", "operation"}, Way{"bf16", "operation"},

@@ -36,7 +36,7 @@ struct Way {
 const Words kNgrams = {"model.ngram_order=4", "model.ngram_rows=64", "model.ngram_dropout=0.3"};
 const Words kFactorised = {"model.embedding=factorised", "model.embedding_width=12"};
 const Words kComposite = {"model.embedding=composite", "model.embedding_dense_rows=5",
-                          "tokenizer.kind=bpe", "tokenizer.vocabulary_size=400"};
+                          "tokenizer.kind=bpe", "tokenizer.vocabulary_size=800"};
 const Words kFixed = {"parallel.reduction=fixed"}, kSuper = {"parallel.reduction=super"};
 const Words kPrior = {"model.prior_order=5"};
 const Words kOrdered = {"tokenizer.kind=char", "tokenizer.order=ulam",
@@ -45,6 +45,10 @@ const Words kLattice = {"model.embedding=lattice"};
 
 class KillIn : public Kill, public testing::WithParamInterface<Way> {
  protected:
+  void SetUp() override {
+    Kill::SetUp();
+    if (GetParam().technique == "_composite") write_file(at("text.txt"), many_words());
+  }
   Words run_of_this_way(const std::string& out) {
     return long_run(out) +
            set({"precision.mode=" + GetParam().precision, "parallel.mode=" + GetParam().parallel}) +

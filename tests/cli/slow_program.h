@@ -42,6 +42,20 @@ inline std::string small_text(int lines = 120) {
   return text;
 }
 
+// 600 words of three syllables out of 100: enough for a vocabulary of some 800 tokens.
+inline std::string many_words() {
+  constexpr std::string_view kFirst = "bcdfghjklmnpqrstvwxz", kSecond = "aeiou";
+  std::string text;
+  for (size_t word = 0; word < 600; ++word) {
+    for (const size_t syllable : {word * 7, word * word + 3, word * 31 + word / 9}) {
+      text += kFirst[syllable % 100 / 5];
+      text += kSecond[syllable % 5];
+    }
+    text += word % 9 < 8 ? " " : ".\n";
+  }
+  return text;
+}
+
 // Waits until `done`; false after 30 s.
 inline bool wait_until(const std::function<bool()>& done) {
   for (int i = 0; i < 30000; ++i) {

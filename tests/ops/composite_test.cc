@@ -133,8 +133,9 @@ Logits run_logits(const Context& context, const Codes& codes, int64_t N,
 
 TEST(Composite, LogitsAndTheirGradientMatchTheReference) {
   // More tokens than a task has, more pieces than are turned at a time; rows around a block.
-  for (const auto& [V, K] : {std::pair<int64_t, int64_t>{5000, 200}, {1, 1}, {65, 3}})
+  for (const auto& sizes : {std::pair<int64_t, int64_t>{5000, 200}, {1, 1}, {65, 3}})
     for (const int64_t N : {1, 15, 16, 17, 40}) {
+      const int64_t V = sizes.first, K = sizes.second;
       const RandomCodes own(V, K, std::min<int64_t>(5, K));
       const auto rows = static_cast<size_t>(N), v = static_cast<size_t>(V),
                  k = static_cast<size_t>(K);
