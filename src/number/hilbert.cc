@@ -43,29 +43,59 @@ Point half(Point side, bool make_even) {
   return make_even && length(h) % 2 != 0 ? h + sign(side) : h;
 }
 
-// Appends the cells at + i sign(along) + j sign(across), beginning at `at`, ending at the other end
-// of `along`. Both are parallel to an axis and not zero.
-void fill(Point at, Point along, Point across, std::vector<Point>& cells) {
-  const Point step = sign(along), side_step = sign(across);
+// The cells at + i sign(along) + j sign(across), in an order that begins at `at` and ends at the
+// other end of `along`. Both sides are parallel to an axis and not zero.
+struct Part {
+  Point at, along, across;
+  int64_t cells() const { return length(along) * length(across); }
+};
+
+// The parts that the curve runs through, one after the other; returns how many.
+int cut(const Part& whole, Part (&parts)[3]) {
+  const auto& [at, along, across] = whole;
   const int64_t width = length(along), height = length(across);
-  if (height == 1 || width == 1) {
-    const Point one = height == 1 ? step : side_step;
-    for (int64_t i = 0; i < width * height; ++i, at = at + one)
-      cells.push_back(at);
-    return;
-  }
   if (2 * width > 3 * height) {
     // 1. A long one in two.
-    const Point first = half(along, width > 2);
-    fill(at, first, across, cells);
-    fill(at + first, along - first, across, cells);
-    return;
+    const Point near = half(along, width > 2);
+    parts[0] = {at, near, across};
+    parts[1] = {at + near, along - near, across};
+    return 2;
   }
   // 2. Else three: up the near half, along the far side, and back down.
-  const Point first = half(along, false), rise = half(across, height > 2);
-  fill(at, rise, first, cells);
-  fill(at + rise, along, across - rise, cells);
-  fill(at + (along - step) + (rise - side_step), -rise, -(along - first), cells);
+  const Point step = sign(along), side_step = sign(across);
+  const Point near = half(along, false), rise = half(across, height > 2);
+  parts[0] = {at, rise, near};
+  parts[1] = {at + rise, along, across - rise};
+  parts[2] = {at + (along - step) + (rise - side_step), -rise, -(along - near)};
+  return 3;
+}
+
+// Of a rectangle that begins at (0, 0).
+Part whole_of(int64_t width, int64_t height) {
+  const Point right{width, 0}, up{0, height};
+  return width >= height ? Part{{}, right, up} : Part{{}, up, right};
+}
+
+bool is_line(const Part& part) {
+  return length(part.along) == 1 || length(part.across) == 1;
+}
+
+// Cell `index` of a line.
+Point cell_of_line(const Part& line, int64_t index) {
+  const Point step = sign(length(line.across) == 1 ? line.along : line.across);
+  return {line.at.x + index * step.x, line.at.y + index * step.y};
+}
+
+void append(const Part& part, std::vector<Point>& cells) {
+  if (is_line(part)) {
+    for (int64_t i = 0; i < part.cells(); ++i)
+      cells.push_back(cell_of_line(part, i));
+    return;
+  }
+  Part parts[3];
+  const int count = cut(part, parts);
+  for (int i = 0; i < count; ++i)
+    append(parts[i], cells);
 }
 
 }  // namespace
@@ -105,12 +135,23 @@ std::vector<Point> rectangle_order(int64_t width, int64_t height) {
   std::vector<Point> cells;
   if (width == 0 || height == 0) return cells;
   cells.reserve(static_cast<size_t>(width * height));
-  const Point right{width, 0}, up{0, height};
-  if (width >= height)
-    fill({}, right, up, cells);
-  else
-    fill({}, up, right, cells);
+  append(whole_of(width, height), cells);
   return cells;
+}
+
+Point rectangle_cell(int64_t width, int64_t height, int64_t index) {
+  CHECK_MSG(width >= 1 && height >= 1 && index >= 0 && index < width * height, "{} of {} x {}",
+            index, width, height);
+  Part part = whole_of(width, height);
+  while (!is_line(part)) {
+    Part parts[3];
+    const int count = cut(part, parts);
+    int next = 0;
+    while (next < count - 1 && index >= parts[next].cells())
+      index -= parts[next++].cells();
+    part = parts[next];
+  }
+  return cell_of_line(part, index);
 }
 
 }  // namespace cllm::number

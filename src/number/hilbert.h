@@ -21,5 +21,7 @@ uint64_t hilbert_index(int order, Point point);
 // a path between such ends cannot do without. O(width * height). Error (kUsage) for a negative side
 // or more than 2^31 cells.
 std::vector<Point> rectangle_order(int64_t width, int64_t height);
+// Number `index` of them, both sides at least 1. O(log(width * height)).
+Point rectangle_cell(int64_t width, int64_t height, int64_t index);
 
 }  // namespace cllm::number

@@ -1,8 +1,7 @@
 // In what order the tiles of a grid become tasks. A worker runs neighbouring tasks, so neighbours
 // should share operands: straight, all tiles of a column before the next, keep one operand; along
-// Hilbert's curve, generalised to any rectangle by recursive halving (as number/hilbert.h), both
-// operands stay for a while. A tile writes only what is its own, so the order never touches the
-// bits of a result.
+// Hilbert's curve, generalised to any rectangle (number/hilbert.h), both operands stay for a while.
+// A tile writes only what is its own, so the order never touches the bits of a result.
 #pragma once
 
 #include <cstdint>

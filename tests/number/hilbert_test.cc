@@ -49,6 +49,16 @@ TEST(Hilbert, GoesBothWaysAtTheLargestOrder) {
   }
 }
 
+TEST(RectangleCell, IsThatOfTheOrder) {
+  for (int64_t width = 1; width <= 24; ++width)
+    for (int64_t height = 1; height <= 24; ++height) {
+      const std::vector<Point> order = rectangle_order(width, height);
+      for (size_t i = 0; i < order.size(); ++i)
+        ASSERT_EQ(rectangle_cell(width, height, static_cast<int64_t>(i)), order[i])
+            << width << " x " << height << ", " << i;
+    }
+}
+
 TEST(RectangleOrder, VisitsEveryCellOnceByShortSteps) {
   for (int64_t width = 0; width <= 24; ++width)
     for (int64_t height = 0; height <= 24; ++height) {
