@@ -16,8 +16,15 @@
 namespace cllm::bench {
 namespace {
 
-constexpr int64_t kSortedRows = 64;  // of a task of the sorted gather
-constexpr int64_t kLine = 16;        // floats of a cache line
+constexpr int64_t kSortedRows = 64;  // of a task of the sorted gather and scatter
+constexpr int64_t kColumns = 64;     // of a task of the sorted scatter
+
+int64_t token_of(uint64_t key) {
+  return static_cast<int64_t>(key >> 32);
+}
+int64_t place_of(uint64_t key) {
+  return static_cast<int64_t>(key & 0xffffffffu);
+}
 
 // The stream in one order, with the sorted keys of every batch.
 struct OrderedStream {
@@ -50,8 +57,8 @@ void run_batch(RowProblem& problem, RowWork work, const OrderedStream& stream, s
       return RowProblem::sort(rows, N, spare.data());
     case RowWork::kScatter:
       return problem.scatter(rows);
-    case RowWork::kUnsortedScatter:
-      return problem.scatter_unsorted(rows);
+    case RowWork::kSortedScatter:
+      return problem.scatter_sorted(rows);
   }
 }
 
@@ -127,10 +134,10 @@ const char* row_work_name(RowWork work) {
       return "sort";
     case RowWork::kScatter:
       return "scatter";
-    case RowWork::kUnsortedScatter:
+    case RowWork::kSortedScatter:
       break;
   }
-  return "unsorted scatter";
+  return "sort and scatter";
 }
 
 RowProblem::RowProblem(const ops::Context& context, int64_t V, int64_t C, int64_t N, Pages pages)
@@ -139,7 +146,7 @@ RowProblem::RowProblem(const ops::Context& context, int64_t V, int64_t C, int64_
       N_(N),
       table_(V * C, pages),
       x_(N * C, "rows of a batch"),
-      scratch_(static_cast<int64_t>(ops::embedding_scratch(N) / sizeof(float)), "sorted tokens") {}
+      keys_(static_cast<size_t>(N)) {}
 
 void RowProblem::gather(const int32_t* tokens) {
   ops::embedding_forward(context_, N_, N_, C_, tokens, table_.data(), nullptr, x_.data());
@@ -150,9 +157,8 @@ void RowProblem::gather_sorted(const uint64_t* keys) {
   context_.pool.parallel_for(tasks, [&](int64_t task, int) {
     const int64_t end = std::min(N_, (task + 1) * kSortedRows);
     for (int64_t i = task * kSortedRows; i < end; ++i) {
-      const float* row = table_.data() + static_cast<int64_t>(keys[i] >> 32) * C_;
-      const auto place = static_cast<int64_t>(keys[i] & 0xffffffffu);
-      context_.kernels.fp32.rows.embed(C_, 1, &row, x_.data() + place * C_);
+      const float* row = table_.data() + token_of(keys[i]) * C_;
+      context_.kernels.fp32.rows.embed(C_, 1, &row, x_.data() + place_of(keys[i]) * C_);
     }
   });
 }
@@ -165,19 +171,30 @@ void RowProblem::sort(const int32_t* tokens, int64_t N, uint64_t* keys) {
 }
 
 void RowProblem::scatter(const int32_t* tokens) {
-  ops::embedding_backward(context_, N_, N_, C_, tokens, x_.data(), table_.data(), nullptr,
-                          scratch_.data());
+  ops::embedding_backward(context_, N_, N_, C_, tokens, x_.data(), table_.data(), nullptr);
 }
 
-// A thread takes as many columns as it is its share, so that one alone takes whole rows.
-void RowProblem::scatter_unsorted(const int32_t* tokens) {
-  const int64_t threads = context_.pool.size();
-  const int64_t columns = ((C_ + threads - 1) / threads + kLine - 1) / kLine * kLine;
-  context_.pool.parallel_for((C_ + columns - 1) / columns, [&](int64_t task, int) {
-    const int64_t first = task * columns, count = std::min(columns, C_ - first);
-    for (int64_t n = 0; n < N_; ++n)
-      context_.kernels.fp32.rows.accumulate(count, x_.data() + n * C_ + first,
-                                            table_.data() + tokens[n] * C_ + first);
+// A row of the table has one writer: the task of the first sorted place of its token.
+void RowProblem::scatter_sorted(const int32_t* tokens) {
+  sort(tokens, N_, keys_.data());
+  const int64_t groups = (N_ + kSortedRows - 1) / kSortedRows;
+  const int64_t column_groups = (C_ + kColumns - 1) / kColumns;
+  context_.pool.parallel_for(groups * column_groups, [&](int64_t task, int) {
+    const int64_t begin = task / column_groups * kSortedRows, end = begin + kSortedRows;
+    const int64_t column = task % column_groups * kColumns;
+    int64_t i = begin;
+    const auto begins_token = [&] {
+      return i == 0 ||
+             token_of(keys_[static_cast<size_t>(i)]) != token_of(keys_[static_cast<size_t>(i - 1)]);
+    };
+    while (i < N_ && i < end && !begins_token())
+      ++i;
+    for (const int64_t first = i; first < end && i < N_ && (i < end || !begins_token()); ++i) {
+      const uint64_t key = keys_[static_cast<size_t>(i)];
+      context_.kernels.fp32.rows.accumulate(std::min(kColumns, C_ - column),
+                                            x_.data() + place_of(key) * C_ + column,
+                                            table_.data() + token_of(key) * C_ + column);
+    }
   });
 }
 
@@ -191,7 +208,7 @@ std::string RowProblem::differing_results(const int32_t* tokens) {
   scatter(tokens);
   const std::vector<float> table(table_.data(), table_.data() + table_.floats());
   std::fill_n(table_.data(), table_.floats(), 0.0f);
-  scatter_unsorted(tokens);
+  scatter_sorted(tokens);
   if (!same(table_.data(), table)) return "the scatters differ";
   std::vector<uint64_t> keys(static_cast<size_t>(N_));
   sort(tokens, N_, keys.data());

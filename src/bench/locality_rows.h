@@ -14,12 +14,12 @@
 
 namespace cllm::bench {
 
-// gather and scatter are those of training (ops/embedding.h); the scatter sorts its tokens. "gather
-// of sorted tokens" and "sort" are parts of a gather that would sort; "unsorted scatter" takes rows
-// of the batch as they come, columns shared out among the threads.
-enum class RowWork { kGather, kSortedGather, kSort, kScatter, kUnsortedScatter };
+// gather and scatter are those of training (ops/embedding.h). "gather of sorted tokens" and "sort"
+// are parts of a gather that would sort; "sort and scatter" gives every row of the table one
+// writer.
+enum class RowWork { kGather, kSortedGather, kSort, kScatter, kSortedScatter };
 inline constexpr RowWork kRowWorks[] = {RowWork::kGather, RowWork::kSortedGather, RowWork::kSort,
-                                        RowWork::kScatter, RowWork::kUnsortedScatter};
+                                        RowWork::kScatter, RowWork::kSortedScatter};
 const char* row_work_name(RowWork work);
 
 // A table [V, C] on pages of one size and the batches of N tokens that use it. Not thread-safe.
@@ -33,7 +33,7 @@ class RowProblem {
   void gather_sorted(const uint64_t* keys);
   static void sort(const int32_t* tokens, int64_t N, uint64_t* keys);
   void scatter(const int32_t* tokens);
-  void scatter_unsorted(const int32_t* tokens);
+  void scatter_sorted(const int32_t* tokens);
 
   // "" if both gathers and both scatters of this batch give the same bits, else which do not. The
   // table is zero then.
@@ -45,7 +45,8 @@ class RowProblem {
   const ops::Context& context_;
   int64_t C_, N_;
   PagedFloats table_;
-  Arena x_, scratch_;  // x: rows of the batch, gathered or to be scattered
+  Arena x_;  // rows of the batch, gathered or to be scattered
+  std::vector<uint64_t> keys_;
 };
 
 struct RowsWanted {

@@ -163,15 +163,13 @@ OperationCase embedding_backward(const ops::Context& context, const BenchPreset&
   const Floats dtable = random_floats(context, s.V * s.C),
                dpositions = random_floats(context, s.T * s.C);
   const Floats dx = random_floats(context, s.N * s.C);
-  const Floats scratch = random_floats(
-      context, static_cast<int64_t>((ops::embedding_scratch(s.N) + 3) / sizeof(float)));
   const bool learned = config.position == PositionKind::kLearned;
   const int64_t rows = std::min(s.N, s.V);  // of the table that are touched, about
-  return {
-      s.N * s.C, bytes_of((s.N + 2 * rows) * s.C), 0, [=, &context, tokens = random_ids(s.N, s.V)] {
-        ops::embedding_backward(context, s.N, s.T, s.C, tokens.data(), dx->data(), dtable->data(),
-                                learned ? dpositions->data() : nullptr, scratch->data());
-      }};
+  return {s.N * s.C, bytes_of((s.N + 2 * rows) * s.C), 0,
+          [=, &context, tokens = random_ids(s.N, s.V)] {
+            ops::embedding_backward(context, s.N, s.T, s.C, tokens.data(), dx->data(),
+                                    dtable->data(), learned ? dpositions->data() : nullptr);
+          }};
 }
 
 // Turns queries and keys, whatever positions the preset has.

@@ -39,8 +39,8 @@ struct HeadShape {
 // Not thread-safe; threads inside as far as the context's pool has them. context must outlive it.
 class Layers {
  public:
-  // reduction_floats: enough for ops::column_sum, layer_norm_backward and embedding_backward of
-  // all rows. longest: T of the longest sequence.
+  // reduction_floats: enough for ops::column_sum and layer_norm_backward of all rows. longest: T of
+  // the longest sequence.
   Layers(const Features& features, const ops::Context& context, int64_t reduction_floats,
          int64_t longest);
 

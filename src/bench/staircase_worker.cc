@@ -24,8 +24,7 @@ LinearPlace linear_place(const Transformer& model, const std::string& name, int6
 int64_t reduction_floats(const ModelConfig& config, int64_t N) {
   const int64_t widest = std::max(3 * config.width, config.mlp_hidden());
   const auto norm = static_cast<int64_t>(ops::norm_scratch(N, config.width));
-  const auto embedding = static_cast<int64_t>(ops::embedding_scratch(N) / sizeof(float));
-  return std::max({ops::column_sum_scratch(N, widest), norm, embedding});
+  return std::max(ops::column_sum_scratch(N, widest), norm);
 }
 
 // The whole pipeline is made for this one architecture, that of the origins and of GPT-2.
@@ -205,7 +204,7 @@ double PlainWorker::forward_backward(const Batch& batch, const float* weights, f
   }
   if (features_.gathered)
     ops::embedding_backward(context, N, T, C_, batch.tokens, dx, gradients + token_table_,
-                            gradients + position_table_, layers_.reduction());
+                            gradients + position_table_);
   batch_buffers_.release();
   return loss;
 }

@@ -17,8 +17,8 @@ namespace {
 constexpr uint32_t kEmbeddingDropout = 0xffffffu;
 
 int64_t reduction_floats(const Transformer& model, int64_t N) {
-  return std::max({model.blocks().front().reduction_floats(N),
-                   model.final_norm().reduction_floats(N), model.embedding().reduction_floats(N)});
+  return std::max(model.blocks().front().reduction_floats(N),
+                  model.final_norm().reduction_floats(N));
 }
 
 // Of every product; logits() makes all rows of its logits at once.
@@ -257,7 +257,7 @@ void Session::backward_embedding(const nn::Run& run, const int32_t* tokens) {
   const Parameter* positions = model_.position_table();
   model_.embedding().backward(run, slots_.scratch, slots_.embedding, tokens, dx,
                               positions == nullptr ? nullptr : run.gradients + positions->offset);
-  model_.ngram_memory().backward(run, slots_.scratch, slots_.ngram, dx);
+  model_.ngram_memory().backward(run, slots_.ngram, dx);
 }
 
 void Session::clear_gradients(float* gradients) const {

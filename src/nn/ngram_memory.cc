@@ -66,16 +66,14 @@ void NgramMemory::forward(const Run& run, const NgramPlan& plan, const int32_t* 
   ops::add(run.context, count, x, sum, x);
 }
 
-void NgramMemory::backward(const Run& run, const Scratch& scratch, const NgramPlan& plan,
-                           ops::Values dx) const {
+void NgramMemory::backward(const Run& run, const NgramPlan& plan, ops::Values dx) const {
   if (!present()) return;
   if (run.training && options_.dropout > 0)
     ops::dropout(run.context, run.rows() * options_.C, options_.dropout,
                  run.dropout_key(options_.site), dx, dx);
   for (size_t table = 0; table < tables_.size(); ++table)
     ops::embedding_backward(run.context, run.rows(), run.T, options_.C, rows_of(run, plan, table),
-                            dx, run.gradients + tables_[table].offset, nullptr,
-                            run.at(scratch.reduction));
+                            dx, run.gradients + tables_[table].offset, nullptr);
 }
 
 void NgramMemory::recall(const Run& run, const NgramPlan& plan, std::span<const int32_t> tokens,

@@ -41,8 +41,7 @@ class NgramMemory {
   // x [N, C] += dropout(sum of the rows). No memory: x stays.
   void forward(const Run& run, const NgramPlan& plan, const int32_t* tokens, ops::Values x) const;
   // Table gradients += from dx [N, C], of the tokens of the last forward; dx is overwritten.
-  void backward(const Run& run, const Scratch& scratch, const NgramPlan& plan,
-                ops::Values dx) const;
+  void backward(const Run& run, const NgramPlan& plan, ops::Values dx) const;
   // forward() of generation, after the tokens of the run's caches.
   void recall(const Run& run, const NgramPlan& plan, std::span<const int32_t> tokens,
               float* x) const;

@@ -102,7 +102,7 @@ struct Run {
 // Scratch shared by all operations of a plan, alive throughout.
 struct Scratch {
   Slot gemm;       // ops::gemm_scratch of every product of the plan
-  Slot reduction;  // partial sums of gain, bias and embedding gradients
+  Slot reduction;  // partial sums of gain and bias gradients
   Slot attention;  // ops::attention_scratch
   Slot expanded;   // generation with converted weights: a matrix of a block as fp32
 };

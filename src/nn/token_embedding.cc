@@ -99,22 +99,18 @@ void TokenEmbedding::backward(const Run& run, const Scratch& scratch, const Embe
                               const int32_t* tokens, ops::ConstValues dx, float* dpositions) const {
   const int64_t N = run.rows(), C = options_.C;
   float* dtable = run.gradients + offset_;
-  float* reduction = run.at(scratch.reduction);
   if (looks_up_rows())
-    return ops::embedding_backward(run.context, N, run.T, C, tokens, dx, dtable, dpositions,
-                                   reduction);
+    return ops::embedding_backward(run.context, N, run.T, C, tokens, dx, dtable, dpositions);
   if (dpositions != nullptr)
-    ops::embedding_backward(run.context, N, run.T, C, nullptr, dx, nullptr, dpositions, nullptr);
+    ops::embedding_backward(run.context, N, run.T, C, nullptr, dx, nullptr, dpositions);
   if (options_.kind == EmbeddingKind::kComposite)
-    return ops::composite_backward(run.context, N, C, tokens, options_.codes->matrix(), dx, dtable,
-                                   reduction);
+    return ops::composite_backward(run.context, N, C, tokens, options_.codes->matrix(), dx, dtable);
   const ops::Values factors = run.values(plan.factors_again);
   const ops::Values dfactors = run.values(plan.dfactors);
   ops::embedding_forward(run.context, N, run.T, options_.width, tokens, run.weights + offset_,
                          nullptr, factors);
   projection_->backward(run, scratch, N, factors, dx, dfactors);
-  ops::embedding_backward(run.context, N, run.T, options_.width, tokens, dfactors, dtable, nullptr,
-                          reduction);
+  ops::embedding_backward(run.context, N, run.T, options_.width, tokens, dfactors, dtable, nullptr);
 }
 
 void TokenEmbedding::recall(const Run& run, const Scratch& scratch, const EmbeddingPlan& plan,
@@ -134,13 +130,6 @@ void TokenEmbedding::recall(const Run& run, const Scratch& scratch, const Embedd
   if (positions != nullptr)
     ops::add_positions(run.context, run.T, first_positions.first(tokens.size() / run.T), *positions,
                        x);
-}
-
-int64_t TokenEmbedding::reduction_floats(int64_t N) const {
-  size_t bytes = ops::embedding_scratch(N);
-  if (options_.codes != nullptr)
-    bytes = std::max(bytes, ops::composite_scratch(N, options_.codes->matrix()));
-  return (static_cast<int64_t>(bytes) + 3) / 4;
 }
 
 int64_t TokenEmbedding::gemm_floats(const ops::Context& context, const PlanShape& shape) const {

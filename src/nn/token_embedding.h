@@ -3,8 +3,8 @@
 // any weight type, and take the position table along.
 //   dense       E = a table [V, C]
 //   factorised  E = A B^T with A [V, r], B [C, r] (Lan et al. 2019, "ALBERT")
-//   lattice     E = the points of E8 nearest to a table [V, C] (ops/lattice_table.h), which is
-//   trained composite   E = S U with a sparse S of codes and U [K, C] (ops/composite.h)
+//   composite   E = S U with a sparse S of codes and U [K, C] (ops/composite.h)
+//   lattice     E = the points of E8 nearest to a trained table [V, C] (ops/lattice_table.h)
 #pragma once
 
 #include <memory>
@@ -69,8 +69,7 @@ class TokenEmbedding {
               std::span<const int32_t> tokens, std::span<const int64_t> first_positions,
               const ops::DecodeMatrix* positions, float* x) const;
 
-  // Floats of Scratch::reduction, ::gemm and ::expanded.
-  int64_t reduction_floats(int64_t N) const;
+  // Floats of Scratch::gemm and ::expanded.
   int64_t gemm_floats(const ops::Context& context, const PlanShape& shape) const;
   int64_t expanded_floats() const;
 

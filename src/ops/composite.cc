@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "ops/column_shares.h"
 #include "ops/row_blocks.h"
 
 namespace cllm::ops {
@@ -10,9 +11,6 @@ namespace {
 
 // Columns that are summed at a time: 1 KiB stays in registers and the first-level cache.
 constexpr int64_t kColumns = 256;
-// The scatter is cut into tasks of kSorted places in the order of the pieces by kScatterColumns
-// columns, so that one frequent piece does not leave all its work to one thread.
-constexpr int64_t kSorted = 64, kScatterColumns = 64;
 
 // out = scale * (rows of the table) + position
 template <class S>
@@ -33,52 +31,21 @@ void sum_pieces(const Context& context, const Codes& codes, int32_t token, int64
   }
 }
 
-// The pairs (piece, row) of a batch by piece, then by row.
-struct SortedPieces {
-  int32_t* ends;  // [K]: where each piece's rows end
-  int32_t* rows;  // [N most]
-  int64_t count = 0;
-
-  SortedPieces(int64_t N, const int32_t* tokens, const Codes& codes, void* scratch)
-      : ends(static_cast<int32_t*>(scratch)), rows(ends + codes.K) {
-    std::fill_n(ends, codes.K, 0);
-    const auto for_each = [&](auto body) {
-      for (int64_t n = 0; n < N; ++n)
-        for (int32_t i = codes.offsets[tokens[n]]; i < codes.offsets[tokens[n] + 1]; ++i)
-          body(codes.pieces[i], n);
-    };
-    for_each([&](int32_t piece, int64_t) { ++ends[piece]; });
-    int32_t begin = 0;
-    for (int64_t piece = 0; piece < codes.K; ++piece) {
-      const int32_t here = ends[piece];
-      ends[piece] = begin;
-      begin += here;
-    }
-    for_each([&](int32_t piece, int64_t n) { rows[ends[piece]++] = static_cast<int32_t>(n); });
-    count = begin;
-  }
-
-  int32_t begin(int64_t piece) const { return piece == 0 ? 0 : ends[piece - 1]; }
-};
-
-// Adds the rows of every piece whose first sorted place lies in [begin, end).
+// Adds some columns of the rows of dx, times their scales, to the pieces of their tokens.
 template <class S>
-void scatter(const kernels::RowKernels<S>& kernels, const SortedPieces& sorted,
-             const int32_t* tokens, const Codes& codes, int64_t begin, int64_t end, int64_t C,
-             int64_t columns, const S* dx, float* dtable) {
-  alignas(64) float row[kScatterColumns];
-  int64_t piece = std::upper_bound(sorted.ends, sorted.ends + codes.K, begin) - sorted.ends;
-  for (; piece < codes.K && sorted.begin(piece) < end; ++piece) {
-    if (sorted.begin(piece) < begin) continue;  // of the task of its first place
-    float* const out = dtable + piece * C;
-    for (int32_t place = sorted.begin(piece); place < sorted.ends[piece]; ++place) {
-      const int32_t n = sorted.rows[place];
-      const float scale = codes.scales[tokens[n]];
-      kernels.widen(columns, dx + n * C, row);
-      for (int64_t c = 0; c < columns; ++c)
-        out[c] += scale * row[c];
+void scatter(const Context& context, const Codes& codes, int64_t N, int64_t C,
+             const int32_t* tokens, int64_t columns, const S* dx, float* dtable) {
+  const auto& rows = context.kernels.fp32.rows;
+  alignas(64) float row[kColumns];
+  for (int64_t n = 0; n < N; ++n)
+    for (int64_t c = 0; c < columns; c += kColumns) {
+      const int64_t count = std::min(kColumns, columns - c);
+      context.kernels.of<S>().rows.widen(count, dx + n * C + c, row);
+      for (int64_t i = 0; i < count; ++i)
+        row[i] *= codes.scales[tokens[n]];
+      for (int32_t i = codes.offsets[tokens[n]]; i < codes.offsets[tokens[n] + 1]; ++i)
+        rows.accumulate(count, row, dtable + codes.pieces[i] * C + c);
     }
-  }
 }
 
 }  // namespace
@@ -101,26 +68,17 @@ void composite_forward(const Context& context, int64_t N, int64_t T, int64_t C,
 }
 
 void composite_backward(const Context& context, int64_t N, int64_t C, const int32_t* tokens,
-                        const Codes& codes, ConstValues dx, float* dtable, void* scratch) {
+                        const Codes& codes, ConstValues dx, float* dtable) {
   const ProfileScope scope(context.profile, "embedding backward");
-  CHECK_MSG(N * codes.most <= INT32_MAX, "N={} most={}", N, codes.most);
-  const SortedPieces sorted(N, tokens, codes, scratch);
-  const int64_t groups = (sorted.count + kSorted - 1) / kSorted;
-  const int64_t column_groups = (C + kScatterColumns - 1) / kScatterColumns;
+  const ColumnShares shares(C, context.pool.size());
   with_storage(dx.storage(), [&](auto tag) {
     using S = typename decltype(tag)::Type;
     const S* rows = dx.as<S>();
-    context.pool.parallel_for(groups * column_groups, [&](int64_t task, int) {
-      const int64_t begin = task / column_groups * kSorted;
-      const int64_t column = task % column_groups * kScatterColumns;
-      scatter(context.kernels.of<S>().rows, sorted, tokens, codes, begin, begin + kSorted, C,
-              std::min(kScatterColumns, C - column), rows + column, dtable + column);
+    context.pool.parallel_for(shares.tasks(), [&](int64_t task, int) {
+      const int64_t first = shares.first(task);
+      scatter(context, codes, N, C, tokens, shares.count(task), rows + first, dtable + first);
     });
   });
-}
-
-size_t composite_scratch(int64_t N, const Codes& codes) {
-  return static_cast<size_t>(codes.K + N * codes.most) * sizeof(int32_t);
 }
 
 void composite_gather(const Context& context, std::span<const int32_t> tokens, const Codes& codes,

@@ -30,12 +30,10 @@ void composite_forward(const Context& context, int64_t N, int64_t T, int64_t C,
                        const int32_t* tokens, const Codes& codes, const float* table,
                        const float* position_table, Values x);
 
-// dtable [K, C] += scale * dx [N, C] for every piece of the tokens, each row of the table in the
-// order of n by one task: bits do not depend on threads. scratch: composite_scratch() bytes, 4-byte
-// aligned.
+// dtable [K, C] += scale * dx [N, C] for every piece of the tokens, in the order of n. Threaded
+// over columns: bits do not depend on threads.
 void composite_backward(const Context& context, int64_t N, int64_t C, const int32_t* tokens,
-                        const Codes& codes, ConstValues dx, float* dtable, void* scratch);
-size_t composite_scratch(int64_t N, const Codes& codes);
+                        const Codes& codes, ConstValues dx, float* dtable);
 
 // composite_forward() of generation, without positions: the rows of a stored table. fp32 gives the
 // same bits.

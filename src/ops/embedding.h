@@ -16,13 +16,10 @@ void embedding_forward(const Context& context, int64_t N, int64_t T, int64_t C,
                        Values x);
 
 // dtoken_table [V, C] += the rows of dx [N, C] by token; dposition_table [>=T, C] += by position
-// (either may be null; without the first, tokens and scratch too). Tokens are sorted (stable), each
-// distinct token's rows are summed in row order by one task: no atomics, bits independent of
-// threads. scratch: embedding_scratch(N) bytes, 8-byte aligned.
+// (either may be null; without the first, tokens too). Threaded over columns: every element is
+// summed in row order, no atomics, bits independent of threads.
 void embedding_backward(const Context& context, int64_t N, int64_t T, int64_t C,
                         const int32_t* tokens, ConstValues dx, float* dtoken_table,
-                        float* dposition_table, void* scratch);
-
-size_t embedding_scratch(int64_t N);
+                        float* dposition_table);
 
 }  // namespace cllm::ops

@@ -63,7 +63,7 @@ TEST(MeasureRows, HasAResultForEveryWorkWidthPageAndOrder) {
     }
   }
   EXPECT_TRUE(names.contains("gather, width 8, 4 KiB pages, ulam"));
-  EXPECT_NE(report.table.find("unsorted scatter, width 16, 2 MiB pages"), std::string::npos);
+  EXPECT_NE(report.table.find("sort and scatter, width 16, 2 MiB pages"), std::string::npos);
 }
 
 }  // namespace
