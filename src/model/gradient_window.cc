@@ -47,7 +47,9 @@ std::vector<ParameterRange> GradientWindow::ranges() const {
 float* GradientWindow::at(ParameterRange range, float* window) const {
   if (range.begin < first_block_) return window;
   if (range.begin >= last_block_) return window + front().count();
-  return window + front().count() + back().count();
+  const auto block = std::ranges::find(blocks_, range.begin, &ParameterRange::begin);
+  CHECK_MSG(block != blocks_.end(), "begin={}", range.begin);
+  return window + front().count() + back().count() + (block - blocks_.begin()) % 2 * largest_block_;
 }
 
 float* GradientWindow::base(ParameterRange range, float* window) const {

@@ -1,8 +1,10 @@
 // The gradients of a model in less memory than its weights: when the optimizer takes each block's
-// gradients as soon as they are complete, the blocks can share one place, and only what lies
-// outside of them (embeddings, final norm, head) needs its own during the whole backward pass.
+// gradients as soon as they are complete, the blocks can share two places in turn, one to be
+// updated from while the next block's gradients are made in the other, and only what lies outside
+// of them (embeddings, final norm, head) needs its own during the whole backward pass.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -29,8 +31,11 @@ class GradientWindow {
   // All of them in the order of the arena.
   std::vector<ParameterRange> ranges() const;
 
-  // Elements of the window: front, back, and the largest block.
-  int64_t floats() const { return front().count() + back().count() + largest_block_; }
+  // Elements of the window: front, back, and the largest block, twice if there are two blocks.
+  int64_t floats() const {
+    return front().count() + back().count() +
+           std::min<int64_t>(std::ssize(blocks_), 2) * largest_block_;
+  }
   // Where the gradients of `range`, one of the above, begin in the window.
   float* at(ParameterRange range, float* window) const;
   // The same, as the place of the arena's element 0: element i of the range is base(...)[i].

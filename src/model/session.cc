@@ -296,29 +296,25 @@ double Session::forward_backward(const Batch& batch, const float* weights, float
   const auto enter = [&](ParameterRange range) {
     run.gradients = window.base(range, stream.memory);
   };
-  const auto clear = [&](ParameterRange range) {
-    ops::fill_zero(context_, range.count(), window.at(range, stream.memory));
-  };
-  const auto leave = [&](ParameterRange range) {
-    stream.finished(range);
-    clear(range);
-  };
   forward_trunk(run, batch.tokens);
   const ParameterRange head = model_.config().tied_head ? window.front() : window.back();
   enter(head);
   const double loss = head_loss(run, batch, gradient_scale);
-  if (!std::isfinite(loss)) return clear(head), loss;
+  if (!std::isfinite(loss)) {
+    ops::fill_zero(context_, head.count(), window.at(head, stream.memory));
+    return loss;
+  }
   enter(window.back());
   backward_final_norm(run);
   for (size_t layer = slots_.blocks.size(); layer-- > 0;) {
     enter(window.block(layer));
     backward_block(run, layer);
-    leave(window.block(layer));
+    stream.finished(window.block(layer));
   }
-  leave(window.back());
+  stream.finished(window.back());
   enter(window.front());
   backward_embedding(run, batch.tokens);
-  leave(window.front());
+  stream.finished(window.front());
   return loss;
 }
 

@@ -36,11 +36,12 @@ struct DropoutSeed {
 // Gradients that are taken range by range as the backward pass completes them.
 struct GradientStream {
   const GradientWindow& window;
-  // window.floats() elements, all zero before and after, unless finished() throws.
+  // window.floats() elements, all zero before.
   float* memory = nullptr;
   // Called when the gradients of a range lie complete in the window: for the blocks from the last
-  // to the first, then for window.back() and window.front(). An exception from it ends the pass:
-  // what it did to the ranges before stays.
+  // to the first, then for window.back() and window.front(). Whoever takes them makes them zero
+  // again, of a block before the call for the next one returns, since the one after that takes its
+  // place. An exception from it ends the pass: what it did to the ranges before stays.
   std::function<void(ParameterRange)> finished;
 };
 

@@ -36,6 +36,9 @@ int checked(int threads) {
 // task keeps its loop open, since run() returns only when `remaining` is 0, so what a worker reads
 // after a successful swap belongs to the loop of that task even if it went to sleep in an earlier
 // loop.
+//
+// Posted tasks are one more share that belongs to nobody, with a count of its own. A worker looks
+// at it between loops only, and the caller in finish_posted() only, so that no loop waits for them.
 struct ThreadPool::State {
   struct alignas(64) Cursor {
     std::atomic<uint64_t> share{0};  // next task in the high, end in the low half
@@ -55,6 +58,12 @@ struct ThreadPool::State {
   void* context = nullptr;
   Call call = nullptr;
 
+  // What was posted; written before its cursor.
+  void* posted_context = nullptr;
+  Call posted_call = nullptr;
+  Cursor posted;
+  alignas(64) std::atomic<uint32_t> posted_left{0};  // tasks not yet done
+
   alignas(64) std::atomic<uint32_t> generation{0};
   alignas(64) std::atomic<uint32_t> remaining{0};  // tasks not yet done
   std::atomic<bool> stop{false};
@@ -72,9 +81,9 @@ struct ThreadPool::State {
     generation.notify_all();
   }
 
-  // A task of `owner`'s share, or -1: the first one for the owner, the last one for a helper.
-  int64_t take(int owner, bool front) {
-    std::atomic<uint64_t>& share = cursors[static_cast<size_t>(owner)].share;
+  // A task of a share, or -1: the first one for its owner, the last one for a helper.
+  static int64_t take(Cursor& cursor, bool front) {
+    std::atomic<uint64_t>& share = cursor.share;
     uint64_t word = share.load(std::memory_order_acquire);
     for (;;) {
       const uint64_t next = word >> 32, end = word & 0xffffffffu;
@@ -90,7 +99,7 @@ struct ThreadPool::State {
   void help(int worker) {
     uint32_t done = 0;
     for (int distance = 0; distance < size; ++distance) {
-      const int owner = (worker + distance) % size;
+      Cursor& owner = cursors[static_cast<size_t>((worker + distance) % size)];
       for (int64_t task = take(owner, distance == 0); task >= 0;
            task = take(owner, distance == 0)) {
         call(context, task, worker);
@@ -101,6 +110,15 @@ struct ThreadPool::State {
       remaining.notify_one();
   }
 
+  // Runs one of the posted tasks; false if none is left to take.
+  bool help_posted(int worker) {
+    const int64_t task = take(posted, true);
+    if (task < 0) return false;
+    posted_call(posted_context, task, worker);
+    if (posted_left.fetch_sub(1, std::memory_order_acq_rel) == 1) posted_left.notify_one();
+    return true;
+  }
+
   void wait_while(const std::atomic<uint32_t>& value, uint32_t old) const {
     for (int spin = 0; spin < spins; ++spin) {
       if (value.load(std::memory_order_acquire) != old) return;
@@ -109,9 +127,17 @@ struct ThreadPool::State {
     value.wait(old, std::memory_order_acquire);
   }
 
+  void wait_for_none(const std::atomic<uint32_t>& left) const {
+    for (uint32_t value = left.load(std::memory_order_acquire); value != 0;
+         value = left.load(std::memory_order_acquire))
+      wait_while(left, value);
+  }
+
   void work(int worker) {
     uint32_t seen = 0;
     for (;;) {
+      while (generation.load(std::memory_order_relaxed) == seen && help_posted(worker)) {
+      }
       wait_while(generation, seen);
       seen = generation.load(std::memory_order_acquire);
       if (stop.load(std::memory_order_relaxed)) return;
@@ -158,11 +184,29 @@ void ThreadPool::run(int64_t tasks, void* context, Call call) {
   state.call = call;
   state.publish(tasks);
   state.help(0);
-  for (;;) {
-    const uint32_t left = state.remaining.load(std::memory_order_acquire);
-    if (left == 0) return;
-    state.wait_while(state.remaining, left);
-  }
+  state.wait_for_none(state.remaining);
+}
+
+void ThreadPool::post_tasks(int64_t tasks, void* context, Call call) {
+  finish_posted();
+  if (tasks <= 0) return;
+  State& state = *state_;
+  if (state.size == 1) return run(tasks, context, call);
+  CHECK_MSG(tasks <= UINT32_MAX, "{} tasks", tasks);
+  state.posted_context = context;
+  state.posted_call = call;
+  state.posted_left.store(static_cast<uint32_t>(tasks), std::memory_order_relaxed);
+  state.posted.share.store(State::pack(0, static_cast<uint64_t>(tasks)), std::memory_order_release);
+}
+
+void ThreadPool::finish_posted() {
+  State& state = *state_;
+  if (state.posted_left.load(std::memory_order_acquire) == 0) return;
+  parallel_for(state.size, [&state](int64_t, int worker) {
+    while (state.help_posted(worker)) {
+    }
+  });
+  state.wait_for_none(state.posted_left);  // those that were taken before
 }
 
 }  // namespace cllm

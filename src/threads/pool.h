@@ -1,6 +1,6 @@
-// A pool of threads for fork-join loops whose tasks are cut by shape. The caller is worker 0. Which
-// worker runs a task never changes a result, as long as a task writes only what belongs to it; so
-// results have the same bits for any number of threads.
+// A pool of threads for fork-join loops whose tasks are cut by shape, and for work beside them. The
+// caller is worker 0. Which worker runs a task never changes a result, as long as a task writes
+// only what belongs to it; so results have the same bits for any number of threads.
 #pragma once
 
 #include <cstdint>
@@ -33,9 +33,23 @@ class ThreadPool {
         });
   }
 
+  // Calls body(task) once for each task in [0, tasks) beside the loops that follow: a worker that
+  // finds nothing more to do in a loop takes one. finish_posted() does what is left and returns
+  // when all are done; body lives until then, and touches nothing that those loops touch. What was
+  // posted before is finished first. A pool of one thread runs them at once. body must not throw.
+  // Tasks of some ten microseconds: the next loop does not wait for a worker that is in one, but
+  // goes on without it. tasks < 2^32.
+  template <class Body>
+  void post(int64_t tasks, Body& body) {
+    post_tasks(tasks, &body,
+               [](void* context, int64_t task, int) { (*static_cast<Body*>(context))(task); });
+  }
+  void finish_posted();
+
  private:
   using Call = void (*)(void* context, int64_t task, int worker);
   void run(int64_t tasks, void* context, Call call);
+  void post_tasks(int64_t tasks, void* context, Call call);
 
   struct State;
   std::unique_ptr<State> state_;

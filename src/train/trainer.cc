@@ -71,6 +71,7 @@ Trainer::Trainer(const Transformer& model, const ops::Context& context, const Ru
   weights_ = Arena(floats, "the weights");
   if (settings.updates_in_backward()) window_.emplace(model);
   gradients_ = Arena(window_ ? window_->floats() : floats, "the gradients");
+  if (window_) streamed_.emplace(context, *window_, updater_, gradients_.data(), weights_.data());
   if (settings.train.ema_decay > 0) average_ = Arena(floats, "the average of the weights");
   state_.loss_scale = optim::first_loss_scale(settings.loss_scaling());
   norm_partials_.resize(static_cast<size_t>(optim::norm_partials(floats)));
@@ -147,24 +148,16 @@ void Trainer::step_at_once(StepResult& result) {
 void Trainer::step_by_ranges(StepResult& result) {
   CHECK(settings_.updates_in_backward());
   const MicroBatch next = next_batch();
-  const GradientStream stream{*window_, gradients_.data(), [this, &result](ParameterRange range) {
-                                update_range(range, result);
+  streamed_->begin(update_step(result));
+  const GradientStream stream{*window_, gradients_.data(), [this](ParameterRange range) {
+                                if (!streamed_->take(range)) diverge_in(streamed_->broken());
                               }};
   const auto tokens = static_cast<double>(tokens_per_step());
   result.loss =
       source_->stream(next, weights_.data(), static_cast<float>(1 / tokens), stream) / tokens;
   if (!std::isfinite(result.loss)) diverge(result);
-}
-
-// Adds the range to the norm and updates it.
-void Trainer::update_range(ParameterRange range, StepResult& result) {
-  const float* gradients = window_->at(range, gradients_.data());
-  const double norm =
-      optim::gradient_norm(context_, range.count(), gradients, norm_partials_.data());
-  if (!std::isfinite(norm)) diverge_in(range);
-  result.gradient_norm = std::hypot(result.gradient_norm, norm);
-  updater_.apply(update_step(result), range, window_->base(range, gradients_.data()),
-                 weights_.data());
+  if (!streamed_->finish()) diverge_in(streamed_->broken());
+  result.gradient_norm = streamed_->norm();
 }
 
 StepResult Trainer::step() {
@@ -220,7 +213,7 @@ void Trainer::diverge_in(ParameterRange range) {
       bad = "gradient of " + parameter.name;
   }
   throw Error(ErrorKind::kDiverged, fmt::format("step {}", state_.step + 1),
-              fmt::format("{} is not finite; weights behind it were updated already", bad), "");
+              fmt::format("{} is not finite; other weights were updated already", bad), "");
 }
 
 CheckpointContents Trainer::contents(const Tokenizer& tokenizer) {

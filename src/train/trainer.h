@@ -12,6 +12,7 @@
 #include "train/checkpoint.h"
 #include "train/gradient_source.h"
 #include "train/settings.h"
+#include "train/streamed_update.h"
 #include "train/weight_updater.h"
 
 namespace cllm {
@@ -81,7 +82,6 @@ class Trainer {
   double accumulate_gradients();
   void step_at_once(StepResult& result);
   void step_by_ranges(StepResult& result);
-  void update_range(ParameterRange range, StepResult& result);
   // Of the step under way, from 1; skipped ones are not counted.
   int64_t update_number() const { return state_.step + 1 - state_.loss_scale.skipped_steps; }
   UpdateStep update_step(const StepResult& result) const;
@@ -97,6 +97,7 @@ class Trainer {
   WeightUpdater updater_;
   std::optional<GradientWindow> window_;  // if updates are part of the backward pass
   Arena weights_, gradients_, average_;   // gradients of the whole model, or the window
+  std::optional<StreamedUpdate> streamed_;
   std::vector<double> norm_partials_;
   BatchLoader loader_;
   std::vector<int32_t> tokens_, targets_;

@@ -103,17 +103,19 @@ WeightUpdater::WeightUpdater(const Transformer& model, const ops::Context& conte
       second_moment_(plan_.second_floats, "the optimizer"),
       scratch_(plan_.scratch_floats, "the optimizer") {}
 
+optim::ElementwiseUpdate WeightUpdater::elementwise(const UpdateStep& step,
+                                                    ParameterRange range) const {
+  const auto spans = inside(plan_.spans, range);
+  if (options_.kind == Kind::kSgd)
+    return {context_.kernels, optim::Sgd{options_.momentum, options_.weight_decay}, spans,
+            step.learning_rate, step.gradient_scale};
+  const optim::AdamW adamw{options_.beta1, options_.beta2, options_.epsilon, options_.weight_decay};
+  return {context_.kernels, adamw, spans, step.update, step.learning_rate, step.gradient_scale};
+}
+
 void WeightUpdater::apply(const UpdateStep& step, ParameterRange range, const float* gradients,
                           float* weights) {
-  const auto spans = inside(plan_.spans, range);
-  if (options_.kind == Kind::kSgd) {
-    const optim::Sgd sgd{options_.momentum, options_.weight_decay};
-    return optim::sgd_step(context_, sgd, spans, step.learning_rate, step.gradient_scale, gradients,
-                           weights, first_moment_.data());
-  }
-  const optim::AdamW adamw{options_.beta1, options_.beta2, options_.epsilon, options_.weight_decay};
-  optim::adamw_step(context_, adamw, spans, step.update, step.learning_rate, step.gradient_scale,
-                    gradients, weights, first_moment_.data(), second_moment_.data());
+  elementwise(step, range).apply_to_all(context_, arenas(gradients, weights));
   if (options_.kind != Kind::kMuon) return;
   const optim::Muon muon{
       optim::muon_momentum(options_.muon_momentum, options_.muon_momentum_warmup, step.update),

@@ -46,6 +46,15 @@ class WeightUpdater {
   // inside the range only.
   void apply(const UpdateStep& step, ParameterRange range, const float* gradients, float* weights);
 
+  // Whether apply() is elementwise() and nothing else: not with Muon.
+  bool is_elementwise() const { return plan_.matrices.empty(); }
+  // What AdamW or SGD does to the range. Valid as long as this object.
+  optim::ElementwiseUpdate elementwise(const UpdateStep& step, ParameterRange range) const;
+  // gradients, weights: laid out by the arena.
+  optim::UpdateArenas arenas(const float* gradients, float* weights) {
+    return {gradients, weights, first_moment_.data(), second_moment_.data()};
+  }
+
   // The optimizer's arenas, for checkpoints.
   std::vector<NamedArena> moments();
   int64_t moment_bytes() const { return first_moment_.bytes() + second_moment_.bytes(); }

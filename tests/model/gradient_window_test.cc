@@ -31,11 +31,11 @@ TEST(GradientWindow, RangesCoverTheArenaInOrder) {
   }
 }
 
-TEST(GradientWindow, BlocksShareOnePlaceAndNothingElseDoes) {
+TEST(GradientWindow, BlocksShareTwoPlacesInTurnAndNothingElseDoes) {
   const Transformer model(config(false));
   const GradientWindow window(model);
   EXPECT_EQ(window.floats(),
-            window.front().count() + window.back().count() + window.block(0).count());
+            window.front().count() + window.back().count() + 2 * window.block(0).count());
   EXPECT_LT(window.floats(), model.parameters().arena_floats() / 4);
   std::vector<float> memory(static_cast<size_t>(window.floats()));
   const std::vector<ParameterRange> ranges = window.ranges();
@@ -46,8 +46,16 @@ TEST(GradientWindow, BlocksShareOnePlaceAndNothingElseDoes) {
   }
   EXPECT_EQ(*window.at(window.front(), memory.data()), 0.0f);
   EXPECT_EQ(*window.at(window.back(), memory.data()), 12.0f);
-  EXPECT_EQ(*window.at(window.block(3), memory.data()), 11.0f);
-  EXPECT_EQ(memory.back(), 11.0f);
+  EXPECT_EQ(*window.at(window.block(3), memory.data()), 10.0f);
+  EXPECT_EQ(*window.at(window.block(4), memory.data()), 11.0f);
+  EXPECT_EQ(memory.back(), 10.0f);
+}
+
+TEST(GradientWindow, OneBlockNeedsOnePlace) {
+  ModelConfig one = config(false);
+  one.layers = 1;
+  const Transformer model(one);
+  EXPECT_EQ(GradientWindow(model).floats(), model.parameters().arena_floats());
 }
 
 }  // namespace

@@ -111,7 +111,10 @@ TEST(Session, ALossThatIsNotFiniteLeavesAStreamAsItWas) {
     const GradientWindow window(rig.model);
     std::vector<float> memory(static_cast<size_t>(window.floats()));
     int finished = 0;
-    const GradientStream stream{window, memory.data(), [&](ParameterRange) { ++finished; }};
+    const GradientStream stream{window, memory.data(), [&](ParameterRange range) {
+                                  std::fill_n(window.at(range, memory.data()), range.count(), 0.0f);
+                                  ++finished;
+                                }};
     const std::vector<int32_t> tokens(8, 3);
     const Batch batch{tokens.data(), tokens.data(), 1, 8};
     const auto run = [&] {

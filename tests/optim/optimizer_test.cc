@@ -107,6 +107,28 @@ TEST(AdamW, LeavesGapsUntouchedAndBitsDoNotDependOnThreads) {
   });
 }
 
+TEST(ElementwiseUpdate, CutsDoNotShow) {
+  for_each_context([](const ops::Context& context) {
+    const std::vector<float> g = gradients_of(3);
+    Arena whole, cut, velocity, velocity_cut;
+    const ElementwiseUpdate adamw(context.kernels, AdamW{}, kSpans, 3, 1e-2, 0.5f);
+    const ElementwiseUpdate sgd(context.kernels, Sgd{0.9, 0.1}, kSpans, 1e-2, 0.5f);
+    const auto arenas = [&](Arena& arena) {
+      return UpdateArenas{g.data(), arena.weights.data(), arena.first.data(), arena.second.data()};
+    };
+    adamw.apply_to_all(context, arenas(whole));
+    sgd.apply_to_all(context, arenas(velocity));
+    for (int64_t begin = 0; begin < static_cast<int64_t>(kCount); begin += 777) {
+      const int64_t end = std::min<int64_t>(begin + 777, kCount);
+      adamw.apply(begin, end, arenas(cut));
+      sgd.apply(begin, end, arenas(velocity_cut));
+    }
+    EXPECT_TRUE(same_bits(cut.all(), whole.all()));
+    EXPECT_TRUE(same_bits(velocity_cut.all(), velocity.all()));
+    EXPECT_FALSE(same_bits(whole.all(), velocity.all()));
+  });
+}
+
 // A span's own rate is the learning rate of its elements, decay included; its second moments may
 // lie elsewhere.
 TEST(AdamW, SpansHaveTheirRatesAndPlaces) {

@@ -119,6 +119,62 @@ TEST(ThreadPool, TheCallerSleepsUntilASlowWorkerIsDone) {
   }
 }
 
+TEST(ThreadPool, PostedTasksRunOnceBesideLoopsAndAreDoneAtTheEnd) {
+  for (int threads = 1; threads <= 4; ++threads) {
+    ThreadPool pool(threads);
+    for (int64_t tasks = 0; tasks <= 40; ++tasks) {
+      std::vector<int> posted(static_cast<size_t>(tasks)), runs(64);
+      auto body = [&](int64_t task) { ++posted[static_cast<size_t>(task)]; };
+      pool.post(tasks, body);
+      for (int repeat = 0; repeat < 20; ++repeat)
+        pool.parallel_for(64, [&](int64_t task, int) { ++runs[static_cast<size_t>(task)]; });
+      pool.finish_posted();
+      for (const int count : posted)
+        ASSERT_EQ(count, 1) << threads << " threads, " << tasks;
+      for (const int count : runs)
+        ASSERT_EQ(count, 20);
+    }
+  }
+}
+
+// The posted task goes on until a later loop is over, which it could not if a loop waited for it.
+TEST(ThreadPool, NoLoopWaitsForAPostedTask) {
+  ThreadPool pool(2);
+  std::atomic<bool> begun{false}, released{false};
+  auto body = [&](int64_t) {
+    begun = true;
+    while (!released)
+      std::this_thread::yield();
+  };
+  pool.post(1, body);
+  while (!begun)  // a worker takes it when a loop has nothing more for it
+    pool.parallel_for(2, [](int64_t, int) {});
+  int sum = 0;
+  pool.parallel_for(1000, [&](int64_t, int worker) { sum += worker == 0; });
+  EXPECT_EQ(sum, 1000) << "the caller alone, the worker being elsewhere";
+  released = true;
+  pool.finish_posted();
+}
+
+// The second post waits for the first; what the first wrote is seen by the second.
+TEST(ThreadPool, PostsFollowEachOther) {
+  ThreadPool pool(4);
+  std::vector<int64_t> values(64);
+  for (int64_t step = 0; step < 500; ++step) {
+    auto add = [&](int64_t task) { values[static_cast<size_t>(task)] += 1; };
+    auto reverse = [&](int64_t task) {
+      if (task < 32)
+        std::swap(values[static_cast<size_t>(task)], values[static_cast<size_t>(63 - task)]);
+    };
+    pool.post(64, add);
+    pool.parallel_for(8, [](int64_t, int) {});
+    pool.post(64, reverse);
+    pool.finish_posted();
+  }
+  for (const int64_t value : values)
+    ASSERT_EQ(value, 500);
+}
+
 TEST(ThreadPool, StartsAndStopsWithoutWork) {
   for (int repeat = 0; repeat < 50; ++repeat)
     const ThreadPool pool(4);
