@@ -249,6 +249,7 @@ std::span<const AddedToken> Tokenizer::added_tokens() const {
 bool Tokenizer::whole_pieces() const {
   return state_->bpe && state_->bpe->whole_pieces();
 }
+
 std::span<const Merge> Tokenizer::merges() const {
   if (!state_->bpe) return {};
   return state_->bpe->merges();
