@@ -251,8 +251,7 @@ bool Tokenizer::whole_pieces() const {
 }
 
 std::span<const Merge> Tokenizer::merges() const {
-  if (!state_->bpe) return {};
-  return state_->bpe->merges();
+  return state_->bpe ? state_->bpe->merges() : std::span<const Merge>();
 }
 
 void Tokenizer::encode(std::string_view text, std::vector<Token>& out,
