@@ -7,6 +7,8 @@
 #include <string>
 
 #include "base/cgroup.h"
+#include "base/error.h"
+#include "base/units.h"
 
 namespace cllm {
 namespace {
@@ -30,6 +32,17 @@ int64_t machine_memory_left() {
 
 int64_t available_memory() {
   return std::min(machine_memory_left(), cgroup_memory_left().value_or(kUnlimited));
+}
+
+void require_available(const std::string& where, const std::string& what, int64_t bytes,
+                       const std::string& remedy) {
+  const int64_t available = available_memory();
+  if (bytes <= available) return;
+  throw Error(ErrorKind::kMemory, where,
+              fmt::format("{} needs {} and {} are available", what,
+                          format_bytes(static_cast<double>(bytes)),
+                          format_bytes(static_cast<double>(available))),
+              "free memory, or " + remedy);
 }
 
 }  // namespace cllm

@@ -6,7 +6,6 @@
 #include <memory>
 #include <numeric>
 
-#include "base/error.h"
 #include "base/memory.h"
 #include "base/units.h"
 #include "bench/step_worker.h"
@@ -116,11 +115,7 @@ void measure_steps(const std::vector<StepCase>& cases, int rounds, const Progres
   int64_t together = 0;
   for (const StepCase& step : cases) {
     const int64_t bytes = planned_step_bytes(step.settings);
-    if (bytes > available)
-      throw Error(ErrorKind::kMemory, step.name,
-                  fmt::format("needs {}, {} available", format_bytes(static_cast<double>(bytes)),
-                              format_bytes(static_cast<double>(available))),
-                  "choose a smaller batch or model");
+    require_available("", step.name, bytes, "choose a smaller batch or model");
     together += bytes;
   }
   std::vector<const StepCase*> all;

@@ -242,12 +242,7 @@ Generator make_generator(ModelInUse& model, const Engine& engine, const Generate
       Generator::plan_bytes(shape, engine.context(), settings.weights, batch) +
       (settings.shortlist > 0 ? Shortlist::plan_bytes(vocabulary, settings.shortlist_options())
                               : 0);
-  if (const int64_t available = available_memory(); needed > available)
-    throw Error(ErrorKind::kMemory, "",
-                fmt::format("writing needs {} and {} are available",
-                            format_bytes(static_cast<double>(needed)),
-                            format_bytes(static_cast<double>(available))),
-                "give a smaller --batch, or fewer prompts");
+  require_available("", "writing", needed, "give a smaller --batch or fewer prompts");
   return {*model.loaded.model, engine.context(),
           DecodeWeights(*model.loaded.model, engine.context(), settings.weights,
                         std::move(model.loaded.weights)),

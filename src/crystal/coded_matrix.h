@@ -1,9 +1,12 @@
 // A quantised matrix as bytes: what stands for a weight matrix in a compressed checkpoint, under
 // the matrix's name with kCodedSuffix, as a U8 tensor of model.safetensors. Little-endian:
-//   0   "CLX1"       4  u32 1 if the inputs are rotated, else 0
+//   0   "CLX1"       4  u32 flags: 1 the inputs are rotated, 2 rows of zeros are left out
 //   8   u64 xxHash64 of the bytes 0 to 7 and of all from 16 on
 //   16  u64 rows    24  u64 columns    32  u64 seed of the rotation, 0 without    40  u64 scales
-//   48  scales, f32; then the table and the integers of rans.h, row after row
+//   48  scales, f32; with flag 2 a bit for each row, set if it is not left out, lowest bits first,
+//       the rest of the last byte 0; then, unless all rows are left out, the table and the integers
+//       of rans.h, row after row
+// Rows of zeros are what an n-gram memory has for n-grams that no text had.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +27,8 @@ struct CodedMatrix {
   std::vector<float> scales;              // one, or one per row
 };
 
-// The record. O(rows * columns).
+// The record. Rows whose integers are all zero take a bit if there are so many of them that this
+// is less than what coding them could take. O(rows * columns).
 std::vector<uint8_t> encode_matrix(const CodedMatrix& matrix);
 
 // The matrix of a record that must have this shape. Error (kData, `where`) for anything that

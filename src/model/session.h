@@ -58,9 +58,9 @@ class Session {
                                const nn::PlanShape& shape);
 
   // shape.S at most the model's context if its positions are learned. A model whose configuration
-  // has a prior must have it. A session for training packs
-  // its weights itself, or multiplies with those that `shared` holds, of the same storage and
-  // kernels. Error (kMemory) if the arena cannot be had.
+  // has a prior must have it. A session for training packs its weights itself, or multiplies with
+  // those that `shared` holds, of the same storage and kernels. Error (kMemory) if the arena cannot
+  // be had.
   Session(const Transformer& model, const ops::Context& context, const nn::PlanShape& shape,
           PackedWeights* shared = nullptr);
   Session(const Session&) = delete;

@@ -19,8 +19,7 @@ inline constexpr float kLatticeReach = 62;
 
 // rounded [rows, C] = step times the nearest point of E8 to each block of w [rows, C] / step, C a
 // multiple of kLatticeBlock, step a power of two. A block with a NaN or an infinity is
-// all NaN. Threaded; the same
-// bits for any threads and kernels. w and rounded may be the same.
+// all NaN. Threaded; the same bits for any threads and kernels. w and rounded may be the same.
 void lattice_round(const Context& context, int64_t rows, int64_t C, float step, const float* w,
                    float* rounded);
 

@@ -249,9 +249,9 @@ std::span<const AddedToken> Tokenizer::added_tokens() const {
 bool Tokenizer::whole_pieces() const {
   return state_->bpe && state_->bpe->whole_pieces();
 }
+
 std::span<const Merge> Tokenizer::merges() const {
-  if (!state_->bpe) return {};
-  return state_->bpe->merges();
+  return state_->bpe ? state_->bpe->merges() : std::span<const Merge>();
 }
 
 void Tokenizer::encode(std::string_view text, std::vector<Token>& out,

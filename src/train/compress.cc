@@ -7,7 +7,6 @@
 
 #include "base/error.h"
 #include "base/memory.h"
-#include "base/units.h"
 #include "crystal/coded_matrix.h"
 #include "crystal/compress_matrix.h"
 #include "crystal/input_moments.h"
@@ -225,21 +224,6 @@ void require_no_model(const fs::path& out) {
                 "choose another --out or remove it");
 }
 
-namespace {
-
-void require_compression_memory(const Transformer& model, const ops::Context& context) {
-  const int64_t needed = planned_compression_bytes(model, context), free = available_memory();
-  if (needed <= free) return;
-  throw Error(ErrorKind::kMemory, "",
-              fmt::format("compressing this model needs {} and {} are available",
-                          format_bytes(static_cast<double>(needed)),
-                          format_bytes(static_cast<double>(free))),
-              "free memory, or compress it on a larger machine: what a model reads with is set by "
-              "its widths");
-}
-
-}  // namespace
-
 CompressReport compress_model(const CompressInputs& inputs, const CompressSettings& settings,
                               const fs::path& out, const Engine& engine,
                               const CompressControls& controls) {
@@ -248,7 +232,9 @@ CompressReport compress_model(const CompressInputs& inputs, const CompressSettin
     throw Error(ErrorKind::kUsage, "compress",
                 "the embedding of this model is rounded to a lattice already",
                 "train one with model.embedding=dense");
-  require_compression_memory(inputs.model, engine.context());
+  require_available(
+      "", "compressing this model", planned_compression_bytes(inputs.model, engine.context()),
+      "compress it on a larger machine: what a model reads with is set by its widths");
   const nlohmann::ordered_json job = job_json(inputs, settings);
   nlohmann::ordered_json here = job;
   here["instruction_set"] = engine.context().kernels.name;

@@ -19,17 +19,6 @@ namespace {
 // how many depends on the text.
 constexpr int64_t kCountingBytes = sizeof(Token) + 24;
 
-void require_counting_memory(TokenView text) {
-  const int64_t needed = kCountingBytes * text.size(), free = available_memory();
-  if (needed <= free) return;
-  throw Error(ErrorKind::kMemory, "model.prior_order",
-              fmt::format("counting {} tokens needs {} or more and {} are available",
-                          format_count(static_cast<double>(text.size())),
-                          format_bytes(static_cast<double>(needed)),
-                          format_bytes(static_cast<double>(free))),
-              "give less text, or leave it at 0");
-}
-
 NgramCounts count(const ModelConfig& config, TokenView text, Log& log,
                   const std::function<bool()>& interrupted) {
   if (text.size() < config.prior_order)
@@ -37,7 +26,10 @@ NgramCounts count(const ModelConfig& config, TokenView text, Log& log,
                 fmt::format("has {} tokens, and no n-gram of model.prior_order = {}", text.size(),
                             config.prior_order),
                 "give more text, or leave model.prior_order at 0");
-  require_counting_memory(text);
+  require_available(
+      "model.prior_order",
+      fmt::format("counting {} tokens", format_count(static_cast<double>(text.size()))),
+      kCountingBytes * text.size(), "give less text, or leave it at 0");
   const auto order = static_cast<int>(config.prior_order);
   Progress progress(log, "counting n-grams", 2 * order - 1);
   return count_ngrams(text, config.vocabulary_size, order, [&](int64_t done, int64_t) {

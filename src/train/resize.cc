@@ -6,7 +6,6 @@
 
 #include "base/error.h"
 #include "base/memory.h"
-#include "base/units.h"
 #include "crystal/absorbed_model.h"
 #include "model/model_folder.h"
 #include "model/session.h"
@@ -97,22 +96,12 @@ int64_t planned_resize_bytes(const Transformer& model, int64_t width, const ops:
   const ModelConfig config = resized_config(model.config(), model.config().width);
   const Transformer same(config, nullptr, model.shared_prior());
   const Transformer narrow(resized_config(config, width), nullptr, model.shared_prior());
-  const int64_t C = config.width, sites = 2 * config.layers + 1, T = config.context_length;
+  const int64_t C = config.width, sites = 2 * config.layers + 1;
   const auto doubles = static_cast<int64_t>(sizeof(double)),
              floats = static_cast<int64_t>(sizeof(float));
   return (doubles + floats) * same.parameters().arena_floats() +
          floats * narrow.parameters().arena_floats() + 2 * sites * C * C * doubles +
-         Session::planned_bytes(same, context, {.B = 1, .T = T, .S = T, .training = false});
-}
-
-void require_resize_memory(const Transformer& model, int64_t width, const ops::Context& context) {
-  const int64_t needed = planned_resize_bytes(model, width, context), free = available_memory();
-  if (needed <= free) return;
-  throw Error(ErrorKind::kMemory, "",
-              fmt::format("resizing this model needs {} and {} are available",
-                          format_bytes(static_cast<double>(needed)),
-                          format_bytes(static_cast<double>(free))),
-              "free memory, or resize it on a larger machine");
+         Session::planned_bytes(same, context, calibration_shape(config.context_length));
 }
 
 void write_folder(const fs::path& out, const ResizedModel& resized, const Tokenizer& tokenizer,
@@ -159,8 +148,11 @@ ResizeReport resize_model(const ResizeInputs& inputs, const ResizeSettings& sett
                           const fs::path& out, const Engine& engine,
                           const ResizeProgress& progress) {
   require_no_model(out);
-  require_resize_memory(inputs.model, resized_width(settings, inputs.model.config()),
-                        engine.context());
+  require_available(
+      "", "resizing this model",
+      planned_resize_bytes(inputs.model, resized_width(settings, inputs.model.config()),
+                           engine.context()),
+      "resize it on a larger machine");
   ResizeReport report;
   report.from = inputs.model.config().width;
   report.to = resized_width(settings, inputs.model.config());

@@ -136,14 +136,9 @@ void announce(const RunSettings& settings, const Corpus& corpus, const Transform
 }  // namespace
 
 void require_memory(const MemoryPlan& memory) {
-  const int64_t available = available_memory();
-  if (memory.total() + kOtherMemory > available)
-    throw Error(ErrorKind::kMemory, "",
-                fmt::format("the run needs {} and {} are available",
-                            format_bytes(static_cast<double>(memory.total() + kOtherMemory)),
-                            format_bytes(static_cast<double>(available))),
-                "choose a smaller train.batch_size, model.context_length or preset; `cllm plan` "
-                "shows what each needs");
+  require_available("", "the run", memory.total() + kOtherMemory,
+                    "choose a smaller train.batch_size, model.context_length or preset; `cllm "
+                    "plan` shows what each needs");
 }
 
 namespace {

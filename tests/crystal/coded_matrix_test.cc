@@ -1,5 +1,6 @@
 #include "crystal/coded_matrix.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 
@@ -7,6 +8,7 @@
 #include "base/file.h"
 #include "crystal/gap_rig.h"
 #include "crystal/hadamard.h"
+#include "crystal/rans.h"
 #include "testing.h"
 
 namespace cllm {
@@ -66,6 +68,84 @@ TEST(CodedMatrix, RefusesEveryChangedBitAndEveryTruncation) {
   EXPECT_THROW(decode_matrix(longer, 6, 8, "test"), Error);
 }
 
+// Integers of which some rows are zeros.
+CodedMatrix sparse(size_t rows, size_t columns, size_t one_in, bool per_row = false) {
+  CodedMatrix matrix = example(rows, columns, 5, per_row);
+  for (size_t row = 0; row < rows; ++row) {
+    const auto first = matrix.integers.begin() + static_cast<ptrdiff_t>(row * columns);
+    if (row % one_in == 0)
+      *first = 1;
+    else
+      std::fill_n(first, columns, 0);
+  }
+  return matrix;
+}
+
+// Row 8 is the only one of the last byte, and its integers are no zeros.
+TEST(CodedMatrix, RowsOfZerosTakeABit) {
+  for (const size_t rows : {size_t{9}, size_t{16}, size_t{200}})
+    for (const bool per_row : {false, true}) {
+      const CodedMatrix matrix = sparse(rows, 24, 4, per_row);
+      const std::vector<uint8_t> record = encode_matrix(matrix);
+      EXPECT_EQ(record[4], 3);
+      EXPECT_TRUE(same(decode_matrix(record, rows, 24, "test"), matrix));
+    }
+  const CodedMatrix matrix = sparse(4000, 24, 10);
+  CodedMatrix dense = matrix;
+  dense.rows = 400;
+  dense.integers.clear();
+  for (size_t row = 0; row < matrix.rows; row += 10) {
+    const auto first = matrix.integers.begin() + static_cast<ptrdiff_t>(row * 24);
+    dense.integers.insert(dense.integers.end(), first, first + 24);
+  }
+  EXPECT_EQ(encode_matrix(matrix).size(), encode_matrix(dense).size() + 4000 / 8);
+  CodedMatrix nothing{7, 5, {}, std::vector<int32_t>(35), {1}};
+  EXPECT_TRUE(same(decode_matrix(encode_matrix(nothing), 7, 5, "test"), nothing));
+  EXPECT_EQ(encode_matrix(nothing).size(), 48u + 4 + 1);
+  // One of three numbers that are zero is not worth three bits.
+  const CodedMatrix narrow{3, 1, {}, {1, 0, 2}, {1}};
+  EXPECT_EQ(encode_matrix(narrow)[4], 0);
+  EXPECT_TRUE(same(decode_matrix(encode_matrix(narrow), 3, 1, "test"), narrow));
+}
+
+TEST(CodedMatrix, RefusesDamagedRowsOfZeros) {
+  const CodedMatrix matrix = sparse(9, 8, 3);
+  const std::vector<uint8_t> record = encode_matrix(matrix);
+  for (size_t bit = 0; bit < 8 * record.size(); ++bit) {
+    std::vector<uint8_t> changed = record;
+    changed[bit / 8] ^= static_cast<uint8_t>(1U << (bit % 8));
+    EXPECT_THROW(decode_matrix(changed, 9, 8, "test"), Error) << bit;
+  }
+  const auto refuses = [&](size_t size, size_t offset, uint8_t value) {
+    std::vector<uint8_t> wrong(record.begin(), record.begin() + static_cast<ptrdiff_t>(size));
+    if (offset < size) wrong[offset] = value;
+    sign(wrong);
+    EXPECT_THROW(decode_matrix(wrong, 9, 8, "test"), Error) << size << " " << offset;
+  };
+  ASSERT_EQ(record[52], 0b01001001);
+  ASSERT_EQ(record[53], 0);
+  for (const int rows : {0b00001001, 0b11001001, 0})
+    refuses(record.size(), 52,
+            static_cast<uint8_t>(rows));  // fewer rows or more than were coded, or none
+  refuses(record.size(), 53, 2);          // a tenth row
+  refuses(53, 60, 0);                     // the end within the rows
+  refuses(54, 60, 0);                     // the end behind them
+}
+
+// Before rows of zeros were left out, they were coded like others.
+TEST(CodedMatrix, ReadsRecordsWithRowsOfZeros) {
+  const CodedMatrix matrix = sparse(40, 24, 4);
+  std::vector<uint8_t> record = encode_matrix(matrix);
+  record.resize(48 + 4);
+  record[4] = 1;
+  const RansTable table = RansTable::fit(matrix.integers);
+  table.append_to(record);
+  const std::vector<uint8_t> integers = table.encode(matrix.integers);
+  record.insert(record.end(), integers.begin(), integers.end());
+  sign(record);
+  EXPECT_TRUE(same(decode_matrix(record, 40, 24, "test"), matrix));
+}
+
 TEST(CodedMatrix, RefusesAnotherShape) {
   const std::vector<uint8_t> record = encode_matrix(example(6, 8, 5, true));
   EXPECT_THROW(decode_matrix(record, 8, 6, "test"), Error);
@@ -88,7 +168,8 @@ TEST(CodedMatrix, RefusesImpossibleRecordsWithARightChecksum) {
     sign(record);
     EXPECT_THROW(decode_matrix(record, 6, 8, "test"), Error) << offset;
   };
-  refuses(4, 2);      // an unknown flag
+  refuses(4, 4);      // an unknown flag
+  refuses(4, 2);      // rows that are left out, without saying which
   refuses(32, 1);     // a seed without a rotation
   refuses(40, 2);     // two scales for six rows
   refuses(40, 0);     // none

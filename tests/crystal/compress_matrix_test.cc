@@ -85,5 +85,38 @@ TEST(CompressMatrix, ZeroWeightsAndNoHessian) {
   EXPECT_EQ(zero.integers, std::vector<int32_t>(kRows * kColumns));
 }
 
+// Tables of n-grams are mostly rows that no text has met. They stay zero, cost next to nothing, and
+// the others are what they are without them.
+TEST(CompressMatrix, RowsOfZerosLeaveTheOthersAsTheyAre) {
+  constexpr size_t kOneIn = 5;
+  for (const bool with_hessian : {true, false})
+    for (const QuantiseMethod method : {QuantiseMethod::kGptq, QuantiseMethod::kLllKbest}) {
+      Case problem;
+      if (!with_hessian) problem.hessian.clear();
+      const CodedMatrix alone =
+          decode_matrix(problem.compress(3, method, 2), kRows, kColumns, "test");
+      std::vector<float> sparse(problem.weights.size() * kOneIn);
+      std::vector<int32_t> integers(sparse.size());
+      for (size_t row = 0; row < kRows; ++row) {
+        const auto to = static_cast<ptrdiff_t>((row * kOneIn + 3) * kColumns);
+        std::copy_n(problem.weights.begin() + static_cast<ptrdiff_t>(row * kColumns), kColumns,
+                    sparse.begin() + to);
+        std::copy_n(alone.integers.begin() + static_cast<ptrdiff_t>(row * kColumns), kColumns,
+                    integers.begin() + to);
+      }
+      ThreadPool pool(3);
+      const std::vector<uint8_t> record =
+          compress_matrix({.weights = sparse,
+                           .rows = kRows * kOneIn,
+                           .columns = kColumns,
+                           .hessian = problem.hessian},
+                          3, {.method = method, .block = 24, .width = 8}, 7, pool);
+      const CodedMatrix matrix = decode_matrix(record, kRows * kOneIn, kColumns, "test");
+      EXPECT_EQ(matrix.integers, integers);
+      EXPECT_EQ(matrix.scales, alone.scales);
+      EXPECT_EQ(record.size(), encode_matrix(alone).size() + kRows * kOneIn / 8);
+    }
+}
+
 }  // namespace
 }  // namespace cllm
