@@ -14,6 +14,7 @@ namespace cllm {
 namespace {
 
 constexpr double kUnit = 0x1p-24;  // of rounding to fp32
+constexpr int64_t kLongestWindow = 1024;
 
 // table [V, C] = A B^T. Few rows are multiplied in another order than many (ops/gemm.h), so a block
 // has as many as a window of the model; the last one begins again at the first token.
@@ -22,7 +23,7 @@ void multiply_factors(const Transformer& model, const float* weights, const ops:
   const Parameter& factors = model.token_table();
   const auto B = model.embedding().projection()->weight_parameter();
   const int64_t V = factors.shape[0], r = factors.shape[1], C = model.config().width,
-                T = model.config().context_length;
+                T = plain_window(model.config());
   Arena in(T * r, "the factors of some tokens"), out(T * C, "the vectors of some tokens");
   const ops::Gemm call{.m = T,
                        .n = C,
@@ -137,6 +138,10 @@ TermSizes code_terms(const Transformer& model, const float* weights) {
 }
 
 }  // namespace
+
+int64_t plain_window(const ModelConfig& config) {
+  return std::min(config.context_length, kLongestWindow);
+}
 
 ModelConfig plain_config(const ModelConfig& config) {
   if (config.ngram_order > 0)

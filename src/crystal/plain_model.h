@@ -18,13 +18,17 @@ struct PlainModel {
   Arena weights;
 };
 
+// Tokens of the window for which the vectors of plain_model() have the bits of the forward pass:
+// the whole context, if that is not very long.
+int64_t plain_window(const ModelConfig& config);
+
 // The configuration with a dense embedding. Error (kUsage) for what no weight of a plain model
 // stands for: a memory of n-grams, a prior.
 ModelConfig plain_config(const ModelConfig& config);
 
-// Every vector has the bits that Session::logits of a whole window adds positions to; all other
-// parameters are copied. Error as plain_config. Threaded; some 2 V r C operations for factors of
-// width r, and r + C floats per token of a window.
+// Every vector has the bits that Session::logits of plain_window() tokens adds positions to; all
+// other parameters are copied. Error as plain_config. Threaded; some 2 V r C operations for factors
+// of width r, and r + C floats per token of a window.
 PlainModel plain_model(const Transformer& model, const float* weights, const ops::Context& context);
 
 // By token, how far the logits of the plain model may be from those of the model, both rounded to

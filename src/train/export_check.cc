@@ -67,13 +67,13 @@ void check_tokens(const Tokenizer& from, const Tokenizer& to, std::span<const To
     differs("the exported tokenizer makes other tokens of a text");
 }
 
-// The logits of a model on windows of its context.
+// The logits of a model on windows of its text.
 class Reader {
  public:
   Reader(const Transformer& model, const float* weights, const ops::Context& context)
-      : session_(model, context, calibration_shape(model.config().context_length)),
+      : session_(model, context, calibration_shape(plain_window(model.config()))),
         weights_(weights),
-        logits_(model.config().context_length * model.config().vocabulary_size, "logits") {}
+        logits_(plain_window(model.config()) * model.config().vocabulary_size, "logits") {}
 
   const float* read(std::span<const Token> tokens) {
     session_.logits(tokens, weights_, logits_.data());
@@ -107,40 +107,18 @@ void compare_row(const Compared& with, const float* from, const float* to, Expor
   }
 }
 
-}  // namespace
-
-int64_t planned_check_bytes(const Transformer& model, const Transformer& plain,
-                            const ops::Context& context) {
-  const int64_t T = model.config().context_length, V = model.config().vocabulary_size;
-  int64_t tensor = 0;  // the largest that is read from the file
-  for (const Parameter& parameter : plain.parameters().all())
-    tensor = std::max(tensor, parameter.count);
-  return Session::planned_bytes(model, context, calibration_shape(T)) +
-         Session::planned_bytes(plain, context, calibration_shape(T)) +
-         static_cast<int64_t>(sizeof(float)) *
-             (plain.parameters().arena_floats() + tensor + 2 * T * V);
-}
-
-ExportCheck check_export(const Transformer& model, const float* weights, const Tokenizer& tokenizer,
-                         const fs::path& folder, const Engine& engine,
-                         const std::function<void(int64_t, int64_t)>& progress) {
-  const LoadedModel loaded = load_model(folder);
-  const int64_t T = model.config().context_length, V = model.config().vocabulary_size;
-  if (!loaded.tokenizer || loaded.model->config().vocabulary_size != V ||
-      loaded.model->config().context_length != T)
-    differs("the exported model has another shape");
-  const std::vector<Token> matched = matched_ids(tokenizer, *loaded.tokenizer, V);
-  const std::vector<Token> tokens = shuffled_ids(V);
-  check_tokens(tokenizer, *loaded.tokenizer, matched, tokens);
-
-  ExportCheck check;
+void compare_logits(const Transformer& model, const float* weights, const LoadedModel& exported,
+                    std::span<const Token> matched, std::span<const Token> tokens,
+                    const ops::Context& context,
+                    const std::function<void(int64_t, int64_t)>& progress, ExportCheck& check) {
+  const int64_t T = plain_window(model.config()), V = model.config().vocabulary_size;
   check.windows = std::clamp<int64_t>(kCheckedTokens / T, 1, (V + T - 1) / T);
   check.tokens = check.windows * T;
   const Compared with{matched, plain_logit_bounds(model, weights)};
   for (const double bound : with.bounds)
     check.allowed = std::max(check.allowed, bound);
-  Reader before(model, weights, engine.context());
-  Reader after(*loaded.model, loaded.weights.data(), engine.context());
+  Reader before(model, weights, context);
+  Reader after(*exported.model, exported.weights.data(), context);
   std::vector<Token> window(static_cast<size_t>(T)), window_after(window.size());
   for (int64_t w = 0; w < check.windows; ++w) {
     progress(w, check.windows);
@@ -155,6 +133,56 @@ ExportCheck check_export(const Transformer& model, const float* weights, const T
       compare_row(with, from + t * V, to + t * V, check);
   }
   progress(check.windows, check.windows);
+}
+
+// What no window may have come upon: late positions, rare tokens.
+void compare_parameters(const Transformer& model, const float* weights, const LoadedModel& exported,
+                        std::span<const Token> matched) {
+  for (const Parameter& parameter : exported.model->parameters().all()) {
+    const bool table = &parameter == &exported.model->token_table();
+    if (table && model.config().embedding != nn::EmbeddingKind::kDense) continue;
+    const Parameter* const from = model.parameters().find(parameter.name);
+    const bool by_token = table || parameter.name == "head.weight";
+    const int64_t rows = parameter.shape[0], C = parameter.count / rows;
+    bool same = from != nullptr && from->shape == parameter.shape;
+    for (int64_t row = 0; same && row < rows; ++row)
+      same = std::memcmp(weights + from->offset + row * C,
+                         exported.weights.data() + parameter.offset +
+                             (by_token ? matched[static_cast<size_t>(row)] : row) * C,
+                         static_cast<size_t>(C) * sizeof(float)) == 0;
+    if (!same) differs(fmt::format("the exported {} has other numbers", parameter.name));
+  }
+}
+
+}  // namespace
+
+int64_t planned_check_bytes(const Transformer& model, const Transformer& plain,
+                            const ops::Context& context) {
+  const int64_t T = plain_window(model.config()), V = model.config().vocabulary_size;
+  int64_t tensor = 0;  // the largest that is read from the file
+  for (const Parameter& parameter : plain.parameters().all())
+    tensor = std::max(tensor, parameter.count);
+  return Session::planned_bytes(model, context, calibration_shape(T)) +
+         Session::planned_bytes(plain, context, calibration_shape(T)) +
+         static_cast<int64_t>(sizeof(float)) *
+             (plain.parameters().arena_floats() + tensor + 2 * T * V);
+}
+
+ExportCheck check_export(const Transformer& model, const float* weights, const Tokenizer& tokenizer,
+                         const fs::path& folder, const Engine& engine,
+                         const std::function<void(int64_t, int64_t)>& progress) {
+  const LoadedModel loaded = load_model(folder);
+  const int64_t V = model.config().vocabulary_size;
+  if (!loaded.tokenizer || loaded.model->config().vocabulary_size != V ||
+      loaded.model->config().context_length != model.config().context_length)
+    differs("the exported model has another shape");
+  const std::vector<Token> matched = matched_ids(tokenizer, *loaded.tokenizer, V);
+  const std::vector<Token> tokens = shuffled_ids(V);
+  check_tokens(tokenizer, *loaded.tokenizer, matched, tokens);
+
+  ExportCheck check;
+  compare_logits(model, weights, loaded, matched, tokens, engine.context(), progress, check);
+  compare_parameters(model, weights, loaded, matched);
   return check;
 }
 

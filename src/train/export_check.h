@@ -24,11 +24,12 @@ struct ExportCheck {
 int64_t planned_check_bytes(const Transformer& model, const Transformer& plain,
                             const ops::Context& context);
 
-// Compares on windows of the model's whole context, filled with the tokens of the vocabulary in a
-// shuffled order: all of them, or as many as some 4096 tokens are. Ids that differ are matched by
-// the bytes they stand for. Error (kRuntime), naming what differs, unless the tokenizers make the
-// same tokens and the logits agree; (kData) for logits of `model` that are not finite, and as
-// load_model. progress(windows done, of all): an exception from it ends the work.
+// Compares logits on windows of plain_window() tokens, filled with those of the vocabulary in a
+// shuffled order: all of them, or some 4096. Then the parameters that an export must not change, as
+// they are: all but the rows of a table that was made anew. Ids that differ are matched by the
+// bytes they stand for. Error (kRuntime), naming what differs, also of the tokens of a text;
+// (kData) for logits of `model` that are not finite, and as load_model. progress(windows done, of
+// all): an exception from it ends the work.
 ExportCheck check_export(const Transformer& model, const float* weights, const Tokenizer& tokenizer,
                          const fs::path& folder, const Engine& engine,
                          const std::function<void(int64_t, int64_t)>& progress);
