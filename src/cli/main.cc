@@ -102,6 +102,7 @@ void add_commands(Program& program) {
   add_eval(program);
   add_compress(program);
   add_resize(program);
+  add_export(program);
   add_ablate(program);
   add_plan(program);
   add_report(program);

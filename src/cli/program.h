@@ -69,6 +69,7 @@ void add_generate(Program& program);
 void add_eval(Program& program);
 void add_compress(Program& program);
 void add_resize(Program& program);
+void add_export(Program& program);
 void add_ablate(Program& program);
 void add_plan(Program& program);
 void add_report(Program& program);

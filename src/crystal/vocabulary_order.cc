@@ -61,6 +61,17 @@ std::vector<Token> bpe_places(const Tokenizer& tokenizer) {
   return places;
 }
 
+// Whether every token but the last is a byte, each of them once, or made by a merge.
+bool is_made_bpe(const Tokenizer& tokenizer, std::span<const Token> places) {
+  const size_t V = places.size();
+  if (tokenizer.added_tokens().size() != 1 || tokenizer.whole_pieces()) return false;
+  std::vector<bool> bytes(256);
+  for (const Token place : places)
+    if (place < 256) bytes[static_cast<size_t>(place)] = true;
+  return std::ranges::find(bytes, false) == bytes.end() &&
+         std::ranges::count(places, static_cast<Token>(V)) == 1;
+}
+
 }  // namespace
 
 std::vector<Token> vocabulary_order(VocabularyOrder order, std::span<const int64_t> counts) {
@@ -107,6 +118,20 @@ std::vector<Token> made_ids(const Tokenizer& tokenizer) {
   return inverse(ids);
 }
 
+std::vector<Token> ids_to_restore(const Tokenizer& tokenizer) {
+  const Token V = tokenizer.vocabulary_size();
+  if (tokenizer.kind() == TokenizerKind::kByte || tokenizer.end_of_text() != V - 1) return {};
+  Token settled = 0;  // ids from here on must be out of order
+  if (tokenizer.kind() == TokenizerKind::kBpe) {
+    if (!is_made_bpe(tokenizer, bpe_places(tokenizer))) return {};
+    settled = 256;
+  }
+  std::vector<Token> made = made_ids(tokenizer);
+  for (Token id = settled; id < V; ++id)
+    if (made[static_cast<size_t>(id)] != id) return made;
+  return {};
+}
+
 void place_token_rows(const Transformer& model, std::span<const Token> origins, float* weights) {
   // Those beyond the tokenizer's (model.vocabulary_size) stay where they are.
   const auto rows = std::ssize(origins);
@@ -121,6 +146,10 @@ void place_token_rows(const Transformer& model, std::span<const Token> origins, 
     for (int64_t row = 0; row < rows; ++row)
       std::copy_n(fresh.data() + origins[static_cast<size_t>(row)] * C, C, values + row * C);
   }
+}
+
+void restore_token_rows(const Transformer& model, std::span<const Token> made, float* weights) {
+  place_token_rows(model, inverse(made), weights);
 }
 
 }  // namespace cllm

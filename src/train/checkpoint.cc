@@ -11,6 +11,7 @@
 #include "formats/safetensors.h"
 #include "formats/safetensors_writer.h"
 #include "train/compress.h"
+#include "train/export.h"
 #include "train/manifest.h"
 #include "train/resize.h"
 
@@ -246,6 +247,7 @@ fs::path resolve_model_folder(const fs::path& argument, Log& log) {
     verify_checkpoint(argument);
   if (fs::exists(argument / kCompressionFile)) verify_compressed(argument);
   if (fs::exists(argument / kResizeFile)) verify_resized(argument);
+  if (fs::exists(argument / kExportFile)) verify_exported(argument);
   return argument;
 }
 

@@ -7,8 +7,9 @@ namespace cllm::cli {
 namespace {
 
 const std::vector<std::string> kCommands = {
-    "train", "resume", "generate", "eval", "plan",    "report", "tokenizer", "data",   "gradcheck",
-    "bench", "primes", "lattice",  "info", "version", "help",   "compress",  "resize", "ablate"};
+    "train", "resume",    "generate", "eval",   "plan",    "report", "tokenizer",
+    "data",  "gradcheck", "bench",    "primes", "lattice", "info",   "version",
+    "help",  "compress",  "resize",   "export", "ablate"};
 
 TEST(Help, ProgramAloneListsAllCommands) {
   const ProgramResult result = run_program({});

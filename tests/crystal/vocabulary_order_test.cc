@@ -8,6 +8,7 @@
 #include "number/ulam.h"
 #include "text/bpe_trainer.h"
 #include "text/char_vocabulary.h"
+#include "text/renumber.h"
 
 namespace cllm {
 namespace {
@@ -127,6 +128,47 @@ TEST(PlaceTokenRows, MovesTheRowsOfTableAndHeadAndNothingElse) {
       }
     }
   }
+}
+
+TEST(IdsToRestore, AreTheMadeOnesOfAnOrderedVocabularyOnly) {
+  EXPECT_TRUE(ids_to_restore(Tokenizer::byte()).empty());
+  for (const Tokenizer& made : {char_tokenizer(), bpe_tokenizer()}) {
+    EXPECT_TRUE(ids_to_restore(made).empty());
+    for (const VocabularyOrder order : {VocabularyOrder::kFrequency, VocabularyOrder::kUlam}) {
+      const Tokenizer ordered = with_order(made, order, counts_of(made));
+      const std::vector<Token> ids = ids_to_restore(ordered);
+      EXPECT_EQ(ids, made_ids(ordered));
+      EXPECT_EQ(renumbered(ordered, ids).hash(), made.hash());
+    }
+  }
+}
+
+// GPT-2's bytes are not in the order of their values; other software puts end of text first.
+TEST(IdsToRestore, VocabulariesOfOtherSoftwareStayAsTheyAre) {
+  const Tokenizer made = bpe_tokenizer();
+  std::vector<Token> ids(static_cast<size_t>(made.vocabulary_size()));
+  std::iota(ids.begin(), ids.end(), 0);
+  std::rotate(ids.begin(), ids.begin() + 33, ids.begin() + 256);
+  EXPECT_TRUE(ids_to_restore(renumbered(made, ids)).empty());
+  std::iota(ids.begin(), ids.end(), 1);
+  ids.back() = 0;
+  EXPECT_TRUE(ids_to_restore(renumbered(made, ids)).empty());
+}
+
+TEST(RestoreTokenRows, UndoesPlaceTokenRows) {
+  ModelConfig config;
+  config.vocabulary_size = 6;  // one more than the tokenizer has
+  config.layers = 1, config.heads = 1, config.width = 2, config.context_length = 4;
+  config.tied_head = false;
+  const Transformer model(config);
+  std::vector<float> before(static_cast<size_t>(model.parameters().arena_floats()));
+  std::iota(before.begin(), before.end(), 0.0f);
+  std::vector<float> after = before;
+  const std::vector<Token> made = {2, 0, 3, 1, 4};
+  place_token_rows(model, made, after.data());
+  EXPECT_NE(after, before);
+  restore_token_rows(model, made, after.data());
+  EXPECT_EQ(after, before);
 }
 
 }  // namespace
