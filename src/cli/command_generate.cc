@@ -266,13 +266,7 @@ void add_shortlist(const ModelInUse& model, const Engine& engine, const Generate
                    Generator& generator, Log& log) {
   if (settings.shortlist == 0) return;
   const Transformer& shape = *model.loaded.model;
-  if (!shape.head().has_rows())
-    throw Error(ErrorKind::kUsage, "--shortlist",
-                "the head of this model has no row of its own for every token", "leave it out");
-  if (shape.prior() != nullptr)
-    throw Error(ErrorKind::kUsage, "--shortlist",
-                "this model adds its logits to a prior, which is that of all tokens",
-                "leave it out");
+  require_shortlist_model(shape, "--shortlist", "leave it out");
   const ops::DecodeMatrix& head =
       generator.weights().matrix(shape.parameters().at(shape.head().linear().weight_parameter()));
   const double start = steady_seconds();
