@@ -52,6 +52,9 @@ void run_rows(const LocalityOptions& options, const Engine& engine, ActionContex
 }
 
 int run(const CLI::App& command, const LocalityOptions& options, ActionContext& context) {
+  if (!wants(options, "rows"))
+    refuse_without(command, "--part rows",
+                   {"--width", "--batch", "--vocabulary", "--data", "--tokenizer"});
   if (options.data.empty() != options.tokenizer.empty())
     throw Error(ErrorKind::kUsage, options.data.empty() ? "--tokenizer" : "--data",
                 "text and tokenizer belong together", "give both, or neither for Zipf's law");

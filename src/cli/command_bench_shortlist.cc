@@ -1,286 +1,70 @@
-// cllm bench shortlist: what a token costs after the blocks, with the logits of all tokens and with
-// those of a shortlist, and how many of the likeliest tokens the shortlist holds.
-#include <algorithm>
-#include <array>
-#include <functional>
+// cllm bench shortlist: choosing a token from a few logits instead of all.
 #include <memory>
-#include <numeric>
 
 #include "base/error.h"
-#include "bench/presets.h"
-#include "bench/random_tokens.h"
+#include "bench/shortlist.h"
 #include "cli/bench_options.h"
 #include "cli/input.h"
 #include "cli/model_argument.h"
 #include "cli/signals.h"
 #include "crystal/shortlist.h"
-#include "crystal/shortlist_recall.h"
-#include "model/sampler.h"
-#include "model/session.h"
 
 namespace cllm::cli {
 namespace {
-
-constexpr double kSeconds = 0.05;     // of one measurement at least
-constexpr int64_t kMostWindows = 32;  // that the hidden states come from
-constexpr int64_t kRandomTokens = 4096;
-constexpr std::array<int64_t, 2> kTops = {1, 40};
 
 struct ShortlistBenchOptions {
   BenchOptions bench;
   ModelArgument model;
   std::string preset, data;
   std::string weights = "fp32";
-  int64_t queries = 256;
-  std::vector<int64_t> candidates, bits, query_bits;
+  bench::ShortlistWanted wanted;
 };
 
-// The model and the text that asks.
-struct Subjects {
-  std::unique_ptr<const Transformer> model;
-  Arena weights;
-  int64_t vocabulary = 0;  // of the tokenizer
-  std::vector<int32_t> tokens;
-};
-
-Subjects random_subjects(const ShortlistBenchOptions& options, const Engine& engine) {
-  const bench::BenchPreset& preset =
-      bench::bench_preset(options.preset.empty() ? "gpt2" : options.preset);
-  Subjects subjects;
-  subjects.model = std::make_unique<const Transformer>(bench::bench_model(preset));
-  subjects.weights = Arena(subjects.model->parameters().arena_floats(), "the weights");
-  subjects.model->initialise(engine.context().pool, 1, subjects.weights.data());
-  subjects.vocabulary = preset.vocabulary_size;
-  const TokenDataset tokens = bench::random_tokens(kRandomTokens, preset.vocabulary_size);
-  subjects.tokens.resize(static_cast<size_t>(tokens.size()));
-  tokens.copy(0, tokens.size(), subjects.tokens.data());
-  return subjects;
+bench::ShortlistSubject given_subject(const ShortlistBenchOptions& options, Log& log) {
+  ModelInUse in_use = load_model_argument(options.model, log);
+  bench::ShortlistSubject subject{std::move(in_use.loaded.model),
+                                  std::move(in_use.loaded.weights),
+                                  in_use.tokenizer.vocabulary_size(),
+                                  {}};
+  in_use.tokenizer.encode(read_text(options.data), subject.tokens, {.name = options.data});
+  if (subject.tokens.size() < 2)
+    throw Error(ErrorKind::kData, options.data, "is shorter than two tokens", "give a longer text");
+  return subject;
 }
 
-Subjects given_subjects(const ShortlistBenchOptions& options, Log& log) {
+// A given model goes on from a given text, a preset from random tokens.
+void check_subject(const CLI::App& command, const ShortlistBenchOptions& options) {
+  if (options.model.run.empty())
+    return refuse_without(command, "--model RUN", {"--data", "--tokenizer"});
   if (!options.preset.empty())
     throw Error(ErrorKind::kUsage, "--preset", "is a model of random weights", "leave out --model");
   if (options.data.empty())
     throw Error(ErrorKind::kUsage, "--model", "needs a text that it goes on from",
                 "give one with --data FILE");
-  ModelInUse in_use = load_model_argument(options.model, log);
-  Subjects subjects{std::move(in_use.loaded.model),
-                    std::move(in_use.loaded.weights),
-                    in_use.tokenizer.vocabulary_size(),
-                    {}};
-  in_use.tokenizer.encode(read_text(options.data), subjects.tokens, {.name = options.data});
-  if (subjects.tokens.size() < 2)
-    throw Error(ErrorKind::kData, options.data, "is shorter than two tokens", "give a longer text");
-  return subjects;
 }
 
-// What the head reads after some of the tokens: hidden [queries, C], and those tokens.
-struct Queries {
-  std::vector<float> hidden;
-  std::vector<int32_t> tokens;
-};
-
-// From windows spread over the text, of each as many rows, evenly.
-Queries make_queries(const Subjects& subjects, int64_t wanted, const Engine& engine) {
-  const Transformer& model = *subjects.model;
-  const int64_t length = std::ssize(subjects.tokens), C = model.config().width;
-  const int64_t T = std::min(model.config().context_length, length);
-  const int64_t windows = std::min(kMostWindows, wanted);
-  Session session(model, engine.context(), {.B = 1, .T = T, .S = T});
-  std::vector<float> rows;
-  const nn::InputObserver observer = [&](int32_t parameter, int64_t N, int64_t in, auto x) {
-    if (parameter != model.head().linear().weight_parameter()) return;
-    const float* const from = x.template as<float>();
-    rows.insert(rows.end(), from, from + N * in);
-  };
-  const std::vector<int32_t> targets(static_cast<size_t>(T), -1);
-  Queries queries;
-  for (int64_t w = 0; w < windows; ++w) {
-    const int64_t first = (length - T) * w / windows;
-    const int64_t count = std::min(T, wanted * (w + 1) / windows - wanted * w / windows);
-    rows.clear();
-    session.evaluate({subjects.tokens.data() + first, targets.data(), 1, T},
-                     subjects.weights.data(), &observer);
-    for (int64_t i = 0; i < count; ++i) {
-      const int64_t row = T * (i + 1) / count - 1;
-      queries.hidden.insert(queries.hidden.end(), rows.begin() + row * C,
-                            rows.begin() + (row + 1) * C);
-      queries.tokens.push_back(subjects.tokens[static_cast<size_t>(first + row)]);
-    }
-    check_interrupt();
-  }
-  return queries;
-}
-
-// The head of a model, asked one query after the other.
-class Head {
- public:
-  Head(const Transformer& model, const Engine& engine, const DecodeWeights& weights,
-       int64_t vocabulary, const Queries& queries)
-      : weights_(weights),
-        vocabulary_(vocabulary),
-        queries_(queries),
-        session_(model, engine.context(),
-                 {.B = 1, .T = 1, .S = model.config().context_length, .weights = weights.type()}),
-        sampler_({}, vocabulary),
-        C_(static_cast<size_t>(model.config().width)) {}
-
-  size_t queries() const { return queries_.tokens.size(); }
-  int64_t vocabulary() const { return vocabulary_; }
-  int32_t token(size_t query) const { return queries_.tokens[query]; }
-  std::span<const float> hidden(size_t query) const {
-    return std::span(queries_.hidden).subspan(query * C_, C_);
-  }
-  std::span<float> logits(size_t query) {
-    return session_.head_logits(hidden(query), weights_).first(static_cast<size_t>(vocabulary_));
-  }
-  void choose(size_t query) { sampler_.next(logits(query), {}); }
-  void choose(size_t query, Shortlist& shortlist) {
-    const std::span<const int32_t> tokens = shortlist.select(hidden(query));
-    few_.resize(tokens.size());
-    session_.candidate_logits(hidden(query), weights_, tokens, few_);
-    sampler_.next(tokens, few_, {});
-  }
-
- private:
-  const DecodeWeights& weights_;
-  int64_t vocabulary_;
-  const Queries& queries_;
-  Session session_;
-  Sampler sampler_;
-  size_t C_;
-  std::vector<float> few_;
-};
-
-// Mean recalls of kTops, of what `candidates` gives for a query.
-bench::Json recalls(const std::vector<std::vector<int32_t>>& likeliest, const auto& candidates) {
-  bench::Json shares;
-  std::array<double, kTops.size()> sums = {};
-  for (size_t query = 0; query < likeliest.size(); ++query) {
-    const auto chosen = candidates(query);
-    for (size_t i = 0; i < kTops.size(); ++i) {
-      const std::span<const int32_t> all = likeliest[query];
-      sums[i] += recall_of(chosen, all.first(std::min(all.size(), static_cast<size_t>(kTops[i]))));
-    }
-  }
-  for (size_t i = 0; i < kTops.size(); ++i)
-    shares[fmt::format("recall_{}_share", kTops[i])] =
-        sums[i] / static_cast<double>(likeliest.size());
-  return shares;
-}
-
-// One way to choose a token, timed over the queries in turn.
-struct Way {
-  std::string name;
-  bench::Json extra = bench::Json::object();
-  std::function<void(size_t)> run;
-};
-
-// Tokens chosen by the gcd of their ids, which must fail, and the first ids, which tell how much of
-// what the gcd holds is due to the small ids among divisors: those of frequent tokens.
-void add_controls(int64_t candidates, const Head& head,
-                  const std::vector<std::vector<int32_t>>& likeliest, std::vector<Way>& ways) {
-  const auto by_gcd = [&head, candidates](size_t query) {
-    return gcd_candidates(head.token(query), head.vocabulary(), candidates);
-  };
-  const auto first = [&head, candidates](size_t) {
-    std::vector<int32_t> ids(static_cast<size_t>(std::min(candidates, head.vocabulary())));
-    std::iota(ids.begin(), ids.end(), 0);
-    return ids;
-  };
-  ways.push_back({fmt::format("gcd of ids {} (control)", candidates), recalls(likeliest, by_gcd),
-                  [by_gcd](size_t query) { by_gcd(query); }});
-  ways.push_back({fmt::format("first ids {} (control)", candidates), recalls(likeliest, first),
-                  [first](size_t query) { first(query); }});
-}
-
-std::vector<Way> make_ways(Head& head, const ShortlistBenchOptions& options, const Engine& engine,
-                           const DecodeWeights& weights, const Transformer& model) {
-  std::vector<std::vector<int32_t>> likeliest;
-  for (size_t query = 0; query < head.queries(); ++query)
-    likeliest.push_back(likeliest_tokens(head.logits(query), kTops.back()));
-  std::vector<Way> ways(2);
-  ways[0].name = "head";
-  ways[0].run = [&head](size_t query) { head.logits(query); };
-  ways[1].name = "head and choice";
-  ways[1].run = [&head](size_t query) { head.choose(query); };
-  const ops::DecodeMatrix& matrix =
-      weights.matrix(model.parameters().at(model.head().linear().weight_parameter()));
-  for (const int64_t candidates : options.candidates) {
-    for (const int64_t bits : options.bits)
-      for (const int64_t query_bits : options.query_bits) {
-        const auto shortlist = std::make_shared<Shortlist>(
-            engine.context(), matrix, head.vocabulary(),
-            ShortlistOptions{.candidates = candidates, .bits = bits, .query_bits = query_bits});
-        check_interrupt();
-        ways.push_back(
-            {fmt::format("shortlist {}, {} bits, query {}", candidates, bits, query_bits),
-             recalls(likeliest,
-                     [&](size_t query) { return shortlist->select(head.hidden(query)); }),
-             [&head, shortlist](size_t query) { head.choose(query, *shortlist); }});
-      }
-    add_controls(candidates, head, likeliest, ways);
-  }
-  return ways;
-}
-
-void measure(std::vector<Way> ways, size_t queries, const BenchOptions& options, Log& log,
-             bench::Report& report) {
-  std::vector<bench::Subject> subjects;
-  for (const Way& way : ways)
-    subjects.push_back([&way, queries, next = size_t{0}]() mutable {
-      return bench::seconds_per_call(kSeconds, [&] { way.run(next++ % queries); });
-    });
-  std::vector<std::vector<double>> seconds = bench::interleave(
-      static_cast<int>(options.rounds), subjects, bench_progress(log, "shortlist"));
-  const std::vector<double> exact = seconds[1];
-  for (size_t i = 0; i < ways.size(); ++i) {
-    if (i > 1) ways[i].extra["times_faster"] = bench::median_ratio(exact, seconds[i]);
-    report.results.push_back({ways[i].name, "s", bench::Better::kLower, std::move(seconds[i]),
-                              std::move(ways[i].extra)});
-  }
-}
-
-int run(const CLI::App& command, ShortlistBenchOptions options, ActionContext& context) {
-  if (options.candidates.empty()) options.candidates = {ShortlistOptions().candidates};
-  if (options.bits.empty()) options.bits = {256, 512};
-  if (options.query_bits.empty()) options.query_bits = {1, 4};
-  for (const int64_t candidates : options.candidates)
-    for (const int64_t bits : options.bits)
-      for (const int64_t query_bits : options.query_bits)
-        ShortlistOptions{candidates, bits, query_bits}.validate();
+int run(const CLI::App& command, const ShortlistBenchOptions& options, ActionContext& context) {
+  check_subject(command, options);
+  bench::ShortlistWanted wanted = options.wanted;
+  if (wanted.candidates.empty()) wanted.candidates = {ShortlistOptions().candidates};
+  if (wanted.bits.empty()) wanted.bits = {256, 512};
+  if (wanted.query_bits.empty()) wanted.query_bits = {1, 4};
+  for (const EnumName<ops::WeightType>& name : kWeightNames)
+    if (options.weights == name.name) wanted.weights = name.value;
+  wanted.validate();
   install_signal_handlers();
   const Engine engine(static_cast<int>(options.bench.threads));
-  Subjects subjects = options.model.run.empty() ? random_subjects(options, engine)
-                                                : given_subjects(options, context.log);
-  const Transformer& model = *subjects.model;
-  if (!model.head().has_rows())
-    throw Error(ErrorKind::kUsage, "--model",
-                "the head of this model has no row of its own for every token",
-                "give one with a dense embedding");
-  if (model.prior() != nullptr)
-    throw Error(ErrorKind::kUsage, "--model",
-                "this model adds its logits to a prior, which is that of all tokens",
-                "give one without a prior");
-  const Queries queries = make_queries(subjects, options.queries, engine);
-  ops::WeightType type = ops::WeightType::kFp32;
-  for (const EnumName<ops::WeightType>& name : kWeightNames)
-    if (options.weights == name.name) type = name.value;
-  const DecodeWeights weights(model, engine.context(), type, std::move(subjects.weights));
-  Head head(model, engine, weights, subjects.vocabulary, queries);
+  bench::ShortlistSubject subject =
+      options.model.run.empty()
+          ? bench::random_shortlist_subject(
+                bench::bench_preset(options.preset.empty() ? "gpt2" : options.preset),
+                engine.context().pool)
+          : given_subject(options, context.log);
   bench::Report report = new_report("shortlist", engine);
-  report.settings = {{"vocabulary", subjects.vocabulary},
-                     {"width", model.config().width},
-                     {"queries", queries.tokens.size()},
-                     {"weights", options.weights}};
-  report.notes = {
-      fmt::format("{} hidden states of width {}, {} tokens; chance holds the candidates' share of "
-                  "these.",
-                  queries.tokens.size(), model.config().width, subjects.vocabulary),
-      "A shortlist's time is that of its choice, the exact products of what it chose, and the draw "
-      "from their top 40; \"head and choice\" is the same of all tokens."};
-  measure(make_ways(head, options, engine, weights, model), queries.tokens.size(), options.bench,
-          context.log, report);
+  bench::measure_shortlists(engine.context(), std::move(subject), wanted,
+                            static_cast<int>(options.bench.rounds), check_interrupt,
+                            bench_progress(context.log, "shortlist"), report);
+  report.settings["weights"] = options.weights;
   return finish_bench(report, command, options.bench, context);
 }
 
@@ -322,12 +106,14 @@ void add_bench_shortlist(Program& program, CLI::App& bench) {
   auto options = std::make_shared<ShortlistBenchOptions>();
   options->bench.add_to(*command, 5);
   add_model_options(*command, *options);
-  command->add_option("--queries", options->queries, "hidden states (default 256)")
+  command->add_option("--queries", options->wanted.queries, "hidden states (default 256)")
       ->type_name("N")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 20).description(""));
-  add_list(*command, "--candidates", options->candidates, "tokens of a shortlist (default 512)");
-  add_list(*command, "--bits", options->bits, "of a signature (default 256 and 512)");
-  add_list(*command, "--query-bits", options->query_bits, "of a query's numbers (default 1 and 4)");
+  add_list(*command, "--candidates", options->wanted.candidates,
+           "tokens of a shortlist (default 512)");
+  add_list(*command, "--bits", options->wanted.bits, "of a signature (default 256 and 512)");
+  add_list(*command, "--query-bits", options->wanted.query_bits,
+           "of a query's numbers (default 1 and 4)");
   command->callback([&program, command, options] {
     program.action = [command, options](ActionContext& context) {
       return run(*command, *options, context);

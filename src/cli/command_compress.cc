@@ -95,12 +95,21 @@ void print(const CompressReport& report, const std::string& out, ActionContext& 
                     {"matrices", matrices}});
 }
 
-int compress(const CompressOptions& options, ActionContext& context) {
+// What would be ignored in silence.
+void refuse_idle(const CLI::App& command, const CompressSettings& settings) {
+  const bool k_best = settings.method == QuantiseMethod::kLllKbest;
+  if (!k_best) refuse_without(command, "--method lll-kbest", {"--width"});
+  if (!k_best && settings.method != QuantiseMethod::kLllBabai)
+    refuse_without(command, "--method lll-babai or lll-kbest", {"--block"});
+}
+
+int compress(const CLI::App& command, const CompressOptions& options, ActionContext& context) {
   CompressCommandSettings settings;
   SettingsBinder binder;
   binder.add_section("compress", settings);
   binder.apply_environment();
   options.fields.apply(binder);
+  refuse_idle(command, settings);
   require_no_model(options.out);
   install_signal_handlers();
   const ModelInUse model = load_model_argument(options.model, context.log);
@@ -147,8 +156,10 @@ void add_compress(Program& program) {
       ->type_name("FOLDER")
       ->required();
   options->fields.add_section<CompressCommandSettings>(*command, "compress");
-  command->callback([&program, options] {
-    program.action = [options](ActionContext& context) { return compress(*options, context); };
+  command->callback([&program, command, options] {
+    program.action = [command, options](ActionContext& context) {
+      return compress(*command, *options, context);
+    };
   });
 }
 

@@ -146,11 +146,14 @@ int eval_model(const EvalOptions& options, const EvalSettings& settings, ActionC
 
 // The baseline without a model: fitted on what a training run would learn from, measured on what it
 // would hold out.
-int eval_baseline_alone(const EvalOptions& options, const EvalSettings& settings,
-                        ActionContext& context) {
+int eval_baseline_alone(const CLI::App& command, const EvalOptions& options,
+                        const EvalSettings& settings, ActionContext& context) {
   if (!options.baseline.given() || options.data.empty())
     throw Error(ErrorKind::kUsage, "RUN", "is missing",
                 "give a run, or `--baseline kn --data PATH` without one");
+  refuse_without(command, "RUN", {"--threads"});
+  if (settings.context_length == 0)
+    refuse_without(command, "--context-length N", {"--windows", "--batch-size"});
   const ScratchFolder scratch;
   const Corpus corpus =
       given_corpus(options, options.model.tokenizer, DataSettings{}.validation_fraction,
@@ -169,14 +172,14 @@ int eval_baseline_alone(const EvalOptions& options, const EvalSettings& settings
   return 0;
 }
 
-int eval(const EvalOptions& options, ActionContext& context) {
+int eval(const CLI::App& command, const EvalOptions& options, ActionContext& context) {
   EvalSettings settings;
   SettingsBinder binder;
   binder.add_section("eval", settings);
   binder.apply_environment();
   options.fields.apply(binder);
   install_signal_handlers();
-  return options.model.run.empty() ? eval_baseline_alone(options, settings, context)
+  return options.model.run.empty() ? eval_baseline_alone(command, options, settings, context)
                                    : eval_model(options, settings, context);
 }
 
@@ -197,8 +200,10 @@ void add_eval(Program& program) {
                                 command->get_option("--data")->get_description()));
   options->fields.add_section<EvalSettings>(*command, "eval");
   options->baseline.add_to(*command);
-  command->callback([&program, options] {
-    program.action = [options](ActionContext& context) { return eval(*options, context); };
+  command->callback([&program, command, options] {
+    program.action = [command, options](ActionContext& context) {
+      return eval(*command, *options, context);
+    };
   });
 }
 

@@ -110,13 +110,26 @@ std::vector<std::string> read_prompts(const GenerateOptions& options) {
   return prompts;
 }
 
-GenerationOptions generation_options(const GenerateOptions& options, GenerateSettings& settings) {
+// What would be ignored in silence.
+void refuse_idle(const CLI::App& command, const GenerateOptions& options,
+                 const GenerateSettings& settings) {
+  if (settings.shortlist == 0)
+    refuse_without(command, "--shortlist N", {"--shortlist-bits", "--shortlist-query-bits"});
+  if (options.prompts.empty()) refuse_without(command, "--prompts FILE", {"--batch"});
+  const bool typed = !options.prompt.empty() && options.prompt != "-";
+  if (!typed && options.prompts.empty() && options.stop.empty())
+    refuse_without(command, "--prompt TEXT, --prompts FILE or --stop TEXT", {"--escapes"});
+}
+
+GenerationOptions generation_options(const CLI::App& command, const GenerateOptions& options,
+                                     GenerateSettings& settings) {
   GenerationOptions generation;
   SettingsBinder binder;
   binder.add_section("generate", settings);
   binder.add_section("sampling", generation.sampling);
   binder.apply_environment();
   options.fields.apply(binder);
+  refuse_idle(command, options, settings);
   generation.max_tokens = settings.max_tokens;
   if (settings.shortlist > 0) {
     settings.shortlist_options().validate();
@@ -253,13 +266,7 @@ void add_shortlist(const ModelInUse& model, const Engine& engine, const Generate
                    Generator& generator, Log& log) {
   if (settings.shortlist == 0) return;
   const Transformer& shape = *model.loaded.model;
-  if (!shape.head().has_rows())
-    throw Error(ErrorKind::kUsage, "--shortlist",
-                "the head of this model has no row of its own for every token", "leave it out");
-  if (shape.prior() != nullptr)
-    throw Error(ErrorKind::kUsage, "--shortlist",
-                "this model adds its logits to a prior, which is that of all tokens",
-                "leave it out");
+  require_shortlist_model(shape, "--shortlist", "leave it out");
   const ops::DecodeMatrix& head =
       generator.weights().matrix(shape.parameters().at(shape.head().linear().weight_parameter()));
   const double start = steady_seconds();
@@ -271,9 +278,9 @@ void add_shortlist(const ModelInUse& model, const Engine& engine, const Generate
   generator.select_candidates(std::move(shortlist));
 }
 
-int generate(const GenerateOptions& options, ActionContext& context) {
+int generate(const CLI::App& command, const GenerateOptions& options, ActionContext& context) {
   GenerateSettings settings;
-  const GenerationOptions generation = generation_options(options, settings);
+  const GenerationOptions generation = generation_options(command, options, settings);
   const std::vector<std::string> prompts = read_prompts(options);
   ModelInUse model = load_model_argument(options.model, context.log);
   check_prompts(model, options, prompts, context.log);
@@ -333,8 +340,10 @@ void add_generate(Program& program) {
   command->add_flag("--no-echo", options->no_echo, "do not show the prompt before the text");
   options->fields.add_section<GenerateSettings>(*command, "generate");
   options->fields.add_section<SamplingOptions>(*command, "sampling");
-  command->callback([&program, options] {
-    program.action = [options](ActionContext& context) { return generate(*options, context); };
+  command->callback([&program, command, options] {
+    program.action = [command, options](ActionContext& context) {
+      return generate(*command, *options, context);
+    };
   });
 }
 

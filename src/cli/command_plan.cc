@@ -4,21 +4,15 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "base/error.h"
 #include "base/memory.h"
 #include "base/units.h"
-#include "cli/input.h"
+#include "cli/planned_model.h"
 #include "cli/program.h"
 #include "cli/settings_options.h"
 #include "cli/signals.h"
 #include "cli/step_timing.h"
-#include "crystal/embedding_codes.h"
-#include "crystal/ngram_moduli.h"
-#include "model/model_folder.h"
-#include "train/corpus.h"
 #include "train/initial_model.h"
 #include "train/parallel_choice.h"
-#include "train/prior.h"
 #include "train/run.h"
 
 namespace cllm::cli {
@@ -31,12 +25,6 @@ struct PlanOptions {
   bool no_timing = false;
 };
 
-struct Vocabulary {
-  int64_t size = 0;
-  std::string origin;
-  std::optional<Tokenizer> tokenizer = {};  // if there is one
-};
-
 // The memory of a run with this train.recompute.
 struct Level {
   nn::Recompute recompute;
@@ -45,7 +33,7 @@ struct Level {
 };
 
 struct Plan {
-  Vocabulary vocabulary;
+  PlannedModel planned;
   int64_t parameters = 0;
   std::vector<std::pair<std::string, int64_t>> parts;  // of the parameters
   MemoryPlan memory;
@@ -58,48 +46,6 @@ struct Plan {
 
   bool fits(const MemoryPlan& part) const { return part.total() + kOtherMemory <= available; }
 };
-
-Vocabulary find_vocabulary(const RunSettings& settings, Log& log) {
-  if (settings.model.vocabulary_size > 0)
-    return {settings.model.vocabulary_size, "model.vocabulary_size"};
-  if (!settings.tokenizer.path.empty()) {
-    const Tokenizer tokenizer = Tokenizer::load(settings.tokenizer.path);
-    return {tokenizer.vocabulary_size(), settings.tokenizer.path, tokenizer};
-  }
-  if (settings.data.stories > 0 || !settings.data.train.empty()) {
-    const ScratchFolder scratch;
-    const Tokenizer tokenizer =
-        make_tokenizer(settings, scratch.path(), log, [] { return stop_signal() != 0; });
-    return {tokenizer.vocabulary_size(),
-            fmt::format("{} vocabulary of the texts", tokenizer_kind_name(tokenizer.kind())),
-            tokenizer};
-  }
-  if (settings.tokenizer.kind == TokenizerSettings::Kind::kByte)
-    return {Tokenizer::byte().vocabulary_size(), "byte vocabulary", Tokenizer::byte()};
-  return {settings.tokenizer.vocabulary_size,
-          "assumed: tokenizer.vocabulary_size, since there is no --data"};
-}
-
-// Those of the run, but for which tokens are the most frequent.
-std::shared_ptr<const nn::CodeTable> plan_codes(RunSettings& settings,
-                                                const Vocabulary& vocabulary) {
-  if (!settings.train.init.empty()) return load_model_codes(settings.train.init, settings.model);
-  if (vocabulary.tokenizer)
-    return choose_embedding_codes(settings.model, *vocabulary.tokenizer, {});
-  return stand_in_codes(settings.model);
-}
-
-// As the run will make it, from its texts.
-std::shared_ptr<const LogitPrior> find_prior(const RunSettings& settings, Log& log) {
-  if (settings.model.prior_order == 0) return nullptr;
-  if (settings.data.stories == 0 && settings.data.train.empty())
-    throw Error(ErrorKind::kUsage, "model.prior_order", "is counted in the training text",
-                "give --data PATH, or --data stories for the built-in corpus");
-  const auto interrupted = [] { return stop_signal() != 0; };
-  const ScratchFolder scratch;
-  const Corpus corpus = make_corpus(settings, scratch.path(), log, interrupted);
-  return make_prior(settings, corpus.train, log, interrupted);
-}
 
 std::string part_name(const std::string& parameter) {
   if (parameter.find("norm") != std::string::npos) return "norms";
@@ -156,8 +102,10 @@ Json to_json(const Plan& plan) {
   Json parts = Json::object();
   for (const auto& [name, count] : plan.parts)
     parts[name] = count;
-  Json json = {{"vocabulary_size", plan.vocabulary.size},
-               {"vocabulary_origin", plan.vocabulary.origin},
+  const PlannedModel& planned = plan.planned;
+  Json json = {{"vocabulary_size", planned.vocabulary_size},
+               {"vocabulary_origin", planned.vocabulary_origin},
+               {"estimate", planned.estimate.empty() ? Json(nullptr) : Json(planned.estimate)},
                {"parameters", plan.parameters},
                {"parameters_by_part", parts},
                {"memory",
@@ -218,7 +166,9 @@ void print_text(const Plan& plan, const RunSettings& settings, Output& out) {
   const auto line = [&](const std::string& name, const std::string& value) {
     out.print("  {:<18} {:>10}\n", name, value);
   };
-  out.print("vocabulary           {} ({})\n", plan.vocabulary.size, plan.vocabulary.origin);
+  out.print("vocabulary           {} ({})\n", plan.planned.vocabulary_size,
+            plan.planned.vocabulary_origin);
+  if (!plan.planned.estimate.empty()) out.print("estimated            {}\n", plan.planned.estimate);
   out.print("parameters           {}\n", plan.parameters);
   for (const auto& [name, count] : plan.parts)
     line(name, std::to_string(count));
@@ -262,11 +212,8 @@ int plan_command(const PlanOptions& options, ActionContext& context) {
   install_signal_handlers();
   take_initial_model(settings, given_in(binder), context.log);
   Plan plan;
-  plan.vocabulary = find_vocabulary(settings, context.log);
-  settings.model.vocabulary_size = plan.vocabulary.size;
-  choose_ngram_moduli(settings.model);
-  const auto codes = plan_codes(settings, plan.vocabulary);
-  const Transformer model(settings.model, codes, find_prior(settings, context.log));
+  plan.planned = plan_model(settings, context.log);
+  const Transformer& model = *plan.planned.model;
   const Engine engine(static_cast<int>(settings.train.threads), settings.parallel.tile_order);
   context.log.info(engine.description());
   plan.parameters = model.parameters().count();

@@ -129,6 +129,14 @@ CLI::App* add_command_group(Program& program, const std::string& name,
   return command;
 }
 
+void refuse_without(const CLI::App& command, const std::string& needed,
+                    const std::vector<std::string>& options) {
+  for (const std::string& name : options)
+    if (command.get_option(name)->count() > 0)
+      throw Error(ErrorKind::kUsage, name, fmt::format("changes nothing without {}", needed),
+                  "leave it out, or give both");
+}
+
 std::string full_name(const CLI::App& command) {
   const CLI::App* parent = command.get_parent();
   return parent == nullptr ? command.get_name() : full_name(*parent) + " " + command.get_name();

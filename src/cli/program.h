@@ -63,6 +63,11 @@ std::vector<std::string> command_names(const CLI::App& app);
 // What is wrong with the command line in one line, with a suggestion for a mistyped name.
 std::string usage_message(const CLI::App& app, const CLI::ParseError& error);
 
+// Error (kUsage) that names the first of these options of the command that was given: it changes
+// nothing without `needed`, which the command line does not have.
+void refuse_without(const CLI::App& command, const std::string& needed,
+                    const std::vector<std::string>& options);
+
 void add_train(Program& program);
 void add_resume(Program& program);
 void add_generate(Program& program);

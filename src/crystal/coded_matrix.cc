@@ -81,7 +81,8 @@ std::vector<bool> take_bits(std::span<const uint8_t>& bytes, size_t count) {
   const auto refuse = [](const char* what) { throw Error(ErrorKind::kData, "", what, ""); };
   const size_t size = (count + 7) / 8;
   if (bytes.size() < size) refuse("ends within its rows");
-  if (count % 8 != 0 && bytes[size - 1] >> (count % 8) != 0) refuse("names rows that it does not have");
+  if (count % 8 != 0 && bytes[size - 1] >> (count % 8) != 0)
+    refuse("names rows that it does not have");
   std::vector<bool> bits(count);
   for (size_t i = 0; i < count; ++i)
     bits[i] = (bytes[i / 8] >> (i % 8) & 1) != 0;

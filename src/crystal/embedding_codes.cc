@@ -15,8 +15,6 @@ namespace {
 
 using Codes = std::vector<std::vector<int32_t>>;
 
-// About the bytes of a token of English text.
-constexpr size_t kStandInPieces = 6;
 // How often a code is drawn again before it gets longer: there may be no other of its length.
 constexpr int kDraws = 64;
 
@@ -105,7 +103,7 @@ std::shared_ptr<const nn::CodeTable> stand_in_codes(const ModelConfig& config) {
   ModelConfig drawn = config;
   drawn.embedding_codes = EmbeddingCodes::kRandom;
   const Codes like(static_cast<size_t>(config.vocabulary_size),
-                   std::vector<int32_t>(kStandInPieces));
+                   std::vector<int32_t>(static_cast<size_t>(kStandInPieces)));
   return make_table(drawn, like, {});
 }
 

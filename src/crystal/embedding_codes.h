@@ -20,6 +20,9 @@ std::shared_ptr<const nn::CodeTable> choose_embedding_codes(ModelConfig& config,
                                                             const Tokenizer& tokenizer,
                                                             std::span<const int64_t> counts);
 
+// Primes of every token of stand_in_codes(): about the bytes of a token of English text.
+inline constexpr int64_t kStandInPieces = 6;
+
 // Codes of the size of config for those who have no tokenizer and need only a model of its cost:
 // config.embedding_primes must be known. Null if the embedding is not composite.
 std::shared_ptr<const nn::CodeTable> stand_in_codes(const ModelConfig& config);

@@ -83,6 +83,16 @@ void ShortlistOptions::validate() const {
                 "choose 1 to 8");
 }
 
+void require_shortlist_model(const Transformer& model, const std::string& where,
+                             const std::string& hint) {
+  if (!model.head().has_rows())
+    throw Error(ErrorKind::kUsage, where,
+                "the head of this model has no row of its own for every token", hint);
+  if (model.prior() != nullptr)
+    throw Error(ErrorKind::kUsage, where,
+                "this model adds its logits to a prior, which is that of all tokens", hint);
+}
+
 Shortlist::Shortlist(const ops::Context& context, const ops::DecodeMatrix& head, int64_t vocabulary,
                      const ShortlistOptions& options)
     : context_(context),

@@ -10,10 +10,12 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "crystal/hadamard.h"
 #include "model/candidates.h"
+#include "model/transformer.h"
 #include "number/signature_table.h"
 #include "ops/context.h"
 #include "ops/decode.h"
@@ -28,6 +30,11 @@ struct ShortlistOptions {
   // Error (kUsage).
   void validate() const;
 };
+
+// Error (kUsage, `where`) for a model that no shortlist serves: without a row of the head for every
+// token, or with a prior.
+void require_shortlist_model(const Transformer& model, const std::string& where,
+                             const std::string& hint);
 
 // Signatures of the first `vocabulary` rows of a head. A pure function of the rows and the options,
 // whatever the threads and the instruction set; so is a choice, of the hidden state. Not

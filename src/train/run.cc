@@ -61,12 +61,7 @@ void require_tokens(const DataSettings& data, const Corpus& corpus) {
 
 // Fits the settings to the text: vocabulary, and a context that the text can fill.
 void complete_settings(RunSettings& settings, const Corpus& corpus, Log& log) {
-  const int V = corpus.tokenizer.vocabulary_size();
-  int64_t& vocabulary = settings.model.vocabulary_size;
-  if (vocabulary != 0 && vocabulary < V)
-    throw Error(ErrorKind::kUsage, "model.vocabulary_size",
-                fmt::format("{} is below the tokenizer's {}", vocabulary, V), "leave it at 0");
-  if (vocabulary == 0) vocabulary = V;
+  take_vocabulary(corpus.tokenizer, settings.model);
   choose_ngram_moduli(settings.model);
   require_tokens(settings.data, corpus);
   const int64_t wanted = settings.model.context_length;
@@ -134,6 +129,15 @@ void announce(const RunSettings& settings, const Corpus& corpus, const Transform
 }
 
 }  // namespace
+
+void take_vocabulary(const Tokenizer& tokenizer, ModelConfig& config) {
+  const int V = tokenizer.vocabulary_size();
+  int64_t& vocabulary = config.vocabulary_size;
+  if (vocabulary != 0 && vocabulary < V)
+    throw Error(ErrorKind::kUsage, "model.vocabulary_size",
+                fmt::format("{} is below the tokenizer's {}", vocabulary, V), "leave it at 0");
+  if (vocabulary == 0) vocabulary = V;
+}
 
 void require_memory(const MemoryPlan& memory) {
   require_available("", "the run", memory.total() + kOtherMemory,

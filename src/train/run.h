@@ -22,6 +22,9 @@ inline constexpr int64_t kOtherMemory = int64_t{14} << 20;
 // Error (kMemory) if the plan and kOtherMemory do not fit into the available memory.
 void require_memory(const MemoryPlan& memory);
 
+// config.vocabulary_size = the tokenizer's, if it was left at 0. Error (kUsage) for less than that.
+void take_vocabulary(const Tokenizer& tokenizer, ModelConfig& config);
+
 // Starts a run in `folder`. settings are completed (vocabulary, shorter context, a measured
 // parallel.mode) and stored there.
 // command: how the user asked for it. Error (kUsage) if the folder holds something else, or a run

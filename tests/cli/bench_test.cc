@@ -149,6 +149,11 @@ TEST_F(BenchCommand, WrongOptionsAreErrorsBeforeAnyWork) {
       {"bench", "generate", "--batch", "17"},
       {"bench", "shortlist", "--bits", "100"},
       {"bench", "shortlist", "--model", "run"},
+      {"bench", "shortlist", "--model", "run", "--preset", "nano"},
+      {"bench", "shortlist", "--preset", "nano", "--data", "text.txt"},
+      {"bench", "shortlist", "--tokenizer", "t.json"},
+      {"bench", "locality", "--part", "products", "--width", "64"},
+      {"bench", "locality", "--part", "attention", "--vocabulary", "100"},
       {"bench", "shortlist", "--preset", "nanno"},
       {"bench", "compare"}};
   for (const std::vector<std::string>& words : wrong) {

@@ -51,6 +51,11 @@ TEST_F(CompressCommand, MistakesAreOneLine) {
   std::vector<std::string> words = compress(out);
   words.insert(words.end(), {"--method", "magic"});
   expect_error(run_program(words), 2, "method");
+  words.back() = "lll-babai";
+  expect_error(run_program(words), 2, "--width: changes nothing without --method lll-kbest");
+  words = {"compress", run_,   "--bits",  "6",  "--calibration", text_,
+           "--method", "gptq", "--block", "32", "--out",         out};
+  expect_error(run_program(words), 2, "--block: changes nothing without --method lll-babai");
   EXPECT_FALSE(fs::exists(out));
   ASSERT_EQ(run_program(compress(out)).code, 0);
   const fs::path file = fs::path(out) / "model.safetensors";

@@ -109,6 +109,12 @@ TEST_F(EvalBaseline, RefusesWhatMeansNothing) {
   expect_error(run_program({"eval", run, "--order", "3"}), 2, "--baseline");
   expect_error(run_program({"eval", run, "--baseline", "kn", "--order", "0"}), 2, "--order");
   expect_error(run_program({"eval", run, "--baseline", "katz"}), 2, "--baseline");
+  const auto alone = [&](const char* option) {
+    return run_program({"eval", "--baseline", "kn", "--data", text, option, "2"});
+  };
+  expect_error(alone("--threads"), 2, "--threads: changes nothing without RUN");
+  for (const std::string option : {"--windows", "--batch-size"})
+    expect_error(alone(option.c_str()), 2, option + ": changes nothing without --context-length N");
   fs::copy(run + "/best/", in_folder("model"));
   const ProgramResult no_run =
       run_program({"eval", in_folder("model"), "--baseline", "kn", "--data", text, "--quiet"});

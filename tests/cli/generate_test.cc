@@ -265,6 +265,24 @@ TEST_F(Generate, RefusesWhatCannotBe) {
   EXPECT_EQ(run_program({"generate", run}).code, 3);
 }
 
+// An option that would change nothing is refused rather than ignored.
+TEST_F(Generate, RefusesOptionsWithoutWhatTheyBelongTo) {
+  const std::string run = make_run();
+  const auto refused = [&](const std::vector<std::string>& words, const std::string& part) {
+    std::vector<std::string> command = {"generate", run, "--quiet"};
+    command.insert(command.end(), words.begin(), words.end());
+    expect_error(run_program(command), 2, part + "; leave it out, or give both");
+  };
+  refused({"--shortlist-bits", "128"}, "--shortlist-bits: changes nothing without --shortlist N");
+  refused({"--shortlist", "0", "--shortlist-query-bits", "2"},
+          "--shortlist-query-bits: changes nothing without --shortlist N");
+  refused({"--prompt", "a", "--batch", "2"}, "--batch: changes nothing without --prompts FILE");
+  const std::string escapes =
+      "--escapes: changes nothing without --prompt TEXT, --prompts FILE or --stop TEXT";
+  refused({"--escapes"}, escapes);
+  refused({"--escapes", "--prompt", "-"}, escapes);
+}
+
 TEST_F(Generate, InterruptEndsPolitely) {
   RunningProgram program(
       {"generate", kLlama, "--tokenizer", endless_tokenizer(), "--max-tokens", "100000000"});

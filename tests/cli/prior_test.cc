@@ -68,6 +68,17 @@ TEST_F(PriorCommands, ThePlanCountsItsMemory) {
                "model.prior_order: is counted in the training text");
 }
 
+// Standard input is there once.
+TEST_F(PriorCommands, ThePlanReadsTheTextOnce) {
+  const std::string text = run_program({"data", "stories", "--bytes", "8k"}).out;
+  const json plan =
+      parse_json(run_program({"plan", "--preset", "nano", "--no-timing", "--json", "--data", "-",
+                              "--set", "model.prior_order=3", "--set", "model.context_length=16"},
+                             {.input = text}));
+  EXPECT_TRUE(contains(plan["vocabulary_origin"], "vocabulary of the texts")) << plan;
+  EXPECT_GT(plan["memory"]["prior"], 0);
+}
+
 TEST_F(PriorCommands, ItsGradientsAreChecked) {
   const ProgramResult result = run_program(
       {"gradcheck", "--preset", "nano", "--set", "model.prior_order=5", "--set", "model.layers=1"});

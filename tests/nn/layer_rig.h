@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "nn/run.h"
@@ -94,6 +95,25 @@ class LayerRig {
       dx_truth[i] += static_cast<double>(dx_before[i]);
     if (auto close = near_truth(dx, dx_truth); !close) return close << " (dx)";
     return check_parameters({gradient.begin() + static_cast<ptrdiff_t>(x.size()), gradient.end()});
+  }
+
+  // check() must hold, and must not when a parameter's gradient, or an element of `others`, is off
+  // by `error` or no number.
+  template <class Check>
+  void expect_rejects_wrong(const std::vector<std::vector<float>*>& others, float error,
+                            Check check) {
+    ASSERT_TRUE(check());
+    std::vector<float*> elements;
+    for (const Parameter& parameter : table_.all())
+      elements.push_back(&gradients_[static_cast<size_t>(parameter.offset) + 3]);
+    for (std::vector<float>* other : others)
+      elements.push_back(&(*other)[5]);
+    for (size_t i = 0; i < elements.size(); ++i)
+      for (const float wrong : {*elements[i] + error, NAN}) {
+        const float right = std::exchange(*elements[i], wrong);
+        EXPECT_FALSE(check()) << "element " << i << ": " << wrong << " for " << right;
+        *elements[i] = right;
+      }
   }
 
  private:

@@ -2,39 +2,27 @@
 
 #include <gmock/gmock.h>
 
-#include "base/philox.h"
 #include "crystal/coded_matrix.h"
 #include "crystal/input_moments.h"
 #include "model/model_test_files.h"
 #include "model/session.h"
+#include "train/calibration_rig.h"
 #include "train/checkpoint.h"
-#include "train/run_rig.h"
 
 namespace cllm {
 namespace {
 
 using ::testing::HasSubstr;
 
-class Compress : public RunTest {
+class Compress : public CalibrationTest {
  protected:
-  void SetUp() override {
-    RunTest::SetUp();
-    const Philox source(3, RandomStream::kTest);
-    std::vector<Token> tokens(600);
-    for (size_t i = 0; i < tokens.size(); ++i)
-      tokens[i] = static_cast<Token>(source.bits(0, i)[0] % 257);
-    text_ = TokenDataset::from_tokens(std::move(tokens), 257);
-    settings_.block = 8;
-    settings_.width = 4;
-  }
-
   CompressReport compress(const std::string& name, const CompressControls& controls = quiet()) {
     return compress_with(engine_, name, controls);
   }
   CompressReport compress_with(const Engine& engine, const std::string& name,
                                const CompressControls& controls = quiet()) {
-    return compress_model({model_, weights_.data(), tokenizer_, TokenView(*text_, 0, 600)},
-                          settings_, folder_ / name, engine, controls);
+    return compress_model({model_, weights_.data(), tokenizer_, text_.all()}, settings_,
+                          folder_ / name, engine, controls);
   }
   static CompressControls quiet() {
     return {.progress = [](const CompressProgress&) {},
@@ -54,15 +42,10 @@ class Compress : public RunTest {
       files[entry.path().filename().string()] = read_file(entry.path());
     return files;
   }
-  std::string refusal(const std::string& name) {
-    return error_of(ErrorKind::kData, [&] { resolve_model_folder(folder_ / name, log_); });
-  }
 
   const Transformer model_{small_llama()};
   Arena weights_ = random_weights(model_);
-  const Tokenizer tokenizer_ = Tokenizer::byte();
-  std::optional<TokenDataset> text_;
-  CompressSettings settings_{.bits = 4, .calibration_tokens = 400};
+  CompressSettings settings_{.bits = 4, .calibration_tokens = 400, .block = 8, .width = 4};
 };
 
 // For each of the 2 x 4 linears and the head the moments, 8 bytes for each pair of inputs.
@@ -115,9 +98,8 @@ TEST_F(Compress, EveryKindOfEmbedding) {
     const Transformer model(config, testing::test_codes(config));
     const Arena weights = random_weights(model);
     const std::string name = fmt::format("kind-{}", static_cast<int>(config.embedding));
-    const CompressReport report =
-        compress_model({model, weights.data(), tokenizer_, TokenView(*text_, 0, 600)}, settings_,
-                       folder_ / name, engine_, quiet());
+    const CompressReport report = compress_model({model, weights.data(), tokenizer_, text_.all()},
+                                                 settings_, folder_ / name, engine_, quiet());
     int64_t matrices = 0;
     for (const Parameter& parameter : model.parameters().all())
       if (parameter.shape.size() == 2) matrices += parameter.count;
@@ -175,22 +157,7 @@ TEST_F(Compress, UnfinishedWorkOnSomethingElseIsLeftAlone) {
 
 TEST_F(Compress, ADamagedFolderIsRefused) {
   compress("out");
-  const fs::path file = folder_ / "out" / "model.safetensors";
-  const std::string sound = read_file(file);
-  for (const size_t place : {size_t{20}, sound.size() / 2, sound.size() - 1}) {
-    std::string damaged = sound;
-    damaged[place] = static_cast<char>(damaged[place] ^ 4);
-    write_file(file, damaged);
-    EXPECT_THAT(refusal("out"), HasSubstr("model.safetensors: its checksum differs"));
-  }
-  write_file(file, sound.substr(0, sound.size() - 1));
-  EXPECT_THAT(refusal("out"), HasSubstr("bytes, expected"));
-  write_file(file, sound + "x");
-  EXPECT_THAT(refusal("out"), HasSubstr("bytes, expected"));
-  write_file(file, sound);
-  EXPECT_EQ(resolve_model_folder(folder_ / "out", log_), folder_ / "out");
-  fs::remove(folder_ / "out" / "manifest.json");
-  EXPECT_THAT(refusal("out"), HasSubstr("manifest.json"));
+  expect_damage_is_refused("out");
 }
 
 }  // namespace

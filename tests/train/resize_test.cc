@@ -4,28 +4,18 @@
 
 #include <nlohmann/json.hpp>
 
-#include "base/philox.h"
 #include "crystal/widened_model.h"
 #include "model/model_test_files.h"
+#include "train/calibration_rig.h"
 #include "train/initial_model.h"
-#include "train/run_rig.h"
 
 namespace cllm {
 namespace {
 
 using ::testing::HasSubstr;
 
-class Resize : public RunTest {
+class Resize : public CalibrationTest {
  protected:
-  void SetUp() override {
-    RunTest::SetUp();
-    const Philox source(3, RandomStream::kTest);
-    std::vector<Token> tokens(600);
-    for (size_t i = 0; i < tokens.size(); ++i)
-      tokens[i] = static_cast<Token>(source.bits(0, i)[0] % 257);
-    text_ = TokenDataset::from_tokens(std::move(tokens), 257);
-  }
-
   static void no_progress(std::string_view, int64_t, int64_t) {}
   ResizeReport resize(const Transformer& model, const Arena& weights, const std::string& name,
                       const ResizeProgress& progress = no_progress) {
@@ -33,15 +23,10 @@ class Resize : public RunTest {
   }
   ResizeReport resize_with(const Engine& engine, const Transformer& model, const Arena& weights,
                            const std::string& name, const ResizeProgress& progress = no_progress) {
-    return resize_model({model, weights.data(), tokenizer_, text_->all()}, settings_,
-                        folder_ / name, engine, progress);
-  }
-  std::string refusal(const std::string& name) {
-    return error_of(ErrorKind::kData, [&] { resolve_model_folder(folder_ / name, log_); });
+    return resize_model({model, weights.data(), tokenizer_, text_.all()}, settings_, folder_ / name,
+                        engine, progress);
   }
 
-  const Tokenizer tokenizer_ = Tokenizer::byte();
-  std::optional<TokenDataset> text_;
   ResizeSettings settings_{.width = 10, .calibration_tokens = 400};
 };
 
@@ -76,7 +61,7 @@ TEST_F(Resize, TheFolderLoadsAndSaysHowItWasMade) {
   EXPECT_LT(report.parameters, report.parameters_before);
   EXPECT_EQ(report.file_bytes,
             static_cast<int64_t>(fs::file_size(folder_ / "out" / "model.safetensors")));
-  const CalibrationText text{text_->all(), 400};
+  const CalibrationText text{text_.all(), 400};
   EXPECT_EQ(calibration_loss(*loaded.model, loaded.weights.data(), text, engine_, {}).loss,
             report.loss);
   const auto json = nlohmann::json::parse(read_file(folder_ / "out" / "resize.json"));
@@ -159,16 +144,7 @@ TEST_F(Resize, MistakesAreRefusedAndLeaveNothing) {
 TEST_F(Resize, ADamagedFolderIsRefused) {
   const Transformer model(small_llama());
   resize(model, random_weights(model), "out");
-  const fs::path file = folder_ / "out" / "model.safetensors";
-  const std::string sound = read_file(file);
-  std::string damaged = sound;
-  damaged[sound.size() / 2] = static_cast<char>(damaged[sound.size() / 2] ^ 4);
-  write_file(file, damaged);
-  EXPECT_THAT(refusal("out"), HasSubstr("model.safetensors: its checksum differs"));
-  write_file(file, sound);
-  EXPECT_EQ(resolve_model_folder(folder_ / "out", log_), folder_ / "out");
-  fs::remove(folder_ / "out" / "manifest.json");
-  EXPECT_THAT(refusal("out"), HasSubstr("manifest.json"));
+  expect_damage_is_refused("out");
 }
 
 // Fine-tuning: the folder is what a run begins with, and that run learns.
