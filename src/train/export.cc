@@ -5,9 +5,7 @@
 #include <variant>
 #include <vector>
 
-#include "base/error.h"
 #include "base/memory.h"
-#include "base/units.h"
 #include "crystal/plain_model.h"
 #include "crystal/vocabulary_order.h"
 #include "formats/model_weights.h"
@@ -25,16 +23,6 @@ std::string embedding_name(ModelConfig config) {
   for (const Field& field : fields.fields())
     if (field.name() == "embedding") return std::get<std::string>(field.value());
   return {};
-}
-
-void require_export_memory(const Transformer& model, const ops::Context& context) {
-  const int64_t needed = planned_export_bytes(model, context), free = available_memory();
-  if (needed <= free) return;
-  throw Error(ErrorKind::kMemory, "",
-              fmt::format("exporting this model needs {} and {} are available",
-                          format_bytes(static_cast<double>(needed)),
-                          format_bytes(static_cast<double>(free))),
-              "free memory, or export it on a larger machine");
 }
 
 void describe_source(const ExportInputs& inputs, ExportReport& report) {
@@ -90,7 +78,9 @@ int64_t planned_export_bytes(const Transformer& model, const ops::Context& conte
 ExportReport export_model(const ExportInputs& inputs, const fs::path& out, const Engine& engine,
                           const ExportProgress& progress) {
   require_no_model(out);
-  require_export_memory(inputs.model, engine.context());
+  require_available("", "exporting this model",
+                    planned_export_bytes(inputs.model, engine.context()),
+                    "export it on a larger machine");
   ExportReport report;
   describe_source(inputs, report);
   AtomicFolder folder(whole_path(out));
