@@ -68,6 +68,15 @@ TEST_F(AblationTest, EveryArmHasAnEngineOfItsOwn) {
       << "the same bits for any number of threads";
 }
 
+// Whatever a machine does meanwhile then falls on both.
+TEST_F(AblationTest, ArmsTakeTurnsInBeingFirst) {
+  const Ablation twins = {"twins", {{"a", {}}, {"b", {}}}, {{"b", "a", Quantity::kSeconds}}};
+  run(twins, "twins");
+  const std::string log = messages();
+  EXPECT_LT(log.find("a with seed 1"), log.find("b with seed 1"));
+  EXPECT_GT(log.find("a with seed 2"), log.find("b with seed 2"));
+}
+
 TEST_F(AblationTest, RefusesBeforeItTrains) {
   const Ablation choice = {
       "choice",
