@@ -30,10 +30,8 @@ int ablate(const AblateOptions& options, ActionContext& context) {
   plan.seeds = options.seeds;
   if (!options.budget.empty()) plan.budget = parse_duration(options.budget, "--budget");
   install_signal_handlers();
-  const Engine engine(static_cast<int>(plan.settings.train.threads),
-                      plan.settings.parallel.tile_order);
-  const AblationResult result = run_ablation(ablation, plan, options.out, context.command_line,
-                                             engine, context.log, {poll_signals});
+  const AblationResult result =
+      run_ablation(ablation, plan, options.out, context.command_line, context.log, {poll_signals});
   write_ablation_report(result, context.command_line, options.out);
   context.out.write(context.global.json ? ablation_json(result, context.command_line)
                                         : ablation_markdown(result, context.command_line));
@@ -53,9 +51,15 @@ void add_ablate(Program& program) {
   CLI::App* command = add_command(
       program, program.app, "ablate", "Measure what a technique is worth",
       "  cllm ablate ngram-memory --preset nano --data book.txt --steps 400 --out runs/ablation\n"
-      "  cllm ablate ngram-memory --preset nano --data book.txt --budget 10m --seeds 3 --out a");
+      "  cllm ablate ngram-memory --preset nano --data book.txt --budget 10m --seeds 3 --out a\n"
+      "  cllm ablate compression --preset nano --data book.txt --seeds 3 --out runs/bits");
   auto options = std::make_shared<AblateOptions>();
-  command->add_option("NAME", options->name, "one of: " + names())->required();
+  command
+      ->add_option("NAME", options->name,
+                   "one of: " + names() +
+                       ". The order of ids within a batch is no setting of a training: `cllm bench "
+                       "locality` measures it")
+      ->required();
   command
       ->add_option("--out", options->out,
                    "folder of its runs and its report; a second start "
@@ -66,8 +70,10 @@ void add_ablate(Program& program) {
       ->type_name("N")
       ->check(CLI::Range(1, 1000).description(""));
   command
-      ->add_option("--budget", options->budget,
-                   "time for all trainings together, such as 90s, 10m or 2h; decides the steps")
+      ->add_option(
+          "--budget", options->budget,
+          "time for all trainings together, such as 90s, 10m or 2h; decides the steps. What is "
+          "made of a training, such as compressed models, comes on top")
       ->type_name("TIME");
   options->settings.add_to(*command);
   command->callback([&program, options] {

@@ -126,10 +126,7 @@ int eval_model(const EvalOptions& options, const EvalSettings& settings, ActionC
   const HeldWeights held(source, weights);
   std::vector<float> losses;
   const auto batch_loss = [&](const Batch& batch) {
-    const double loss = source.evaluate(batch, weights);
-    for (int64_t n = 0; baseline && n < B * T; ++n)
-      if (batch.targets[n] >= 0) losses.push_back(source.losses()[static_cast<size_t>(n)]);
-    return loss;
+    return baseline ? source.evaluate(batch, weights, losses) : source.evaluate(batch, weights);
   };
   const Evaluation result = evaluate(windows, settings.windows, token_bytes(corpus.tokenizer),
                                      batch_loss, [&](int64_t done, int64_t batches) {

@@ -26,11 +26,7 @@ Corpus own_corpus(const ModelArgument& argument, const ModelInUse& model,
   if (!run)
     throw Error(ErrorKind::kUsage, argument.run, fmt::format("is no run, so it has no {}", missing),
                 hint);
-  RunSettings settings;
-  SettingsBinder binder;
-  settings.bind(binder);
-  read_run_settings(*run, binder);
-  return open_corpus(settings, run->data(), model.tokenizer);
+  return open_corpus(stored_run_settings(*run), run->data(), model.tokenizer);
 }
 
 TokenDataset text_in_memory(const std::vector<std::string>& texts, const ModelArgument& argument,

@@ -47,4 +47,10 @@ std::vector<int32_t> gcd_candidates(int32_t token, int64_t vocabulary, int64_t c
   return ids;
 }
 
+std::vector<int32_t> first_candidates(int64_t vocabulary, int64_t count) {
+  std::vector<int32_t> ids(static_cast<size_t>(std::min(count, vocabulary)));
+  std::iota(ids.begin(), ids.end(), 0);
+  return ids;
+}
+
 }  // namespace cllm

@@ -19,4 +19,8 @@ double recall_of(std::span<const int32_t> candidates, std::span<const int32_t> w
 // v + 1), equals by id; ascending. The originating similarity of tokens. O(vocabulary).
 std::vector<int32_t> gcd_candidates(int32_t token, int64_t vocabulary, int64_t count);
 
+// The first `count` ids of [0, vocabulary), whatever was asked: what the gcd holds beyond them is
+// its own, since divisors are small ids, which frequent tokens have.
+std::vector<int32_t> first_candidates(int64_t vocabulary, int64_t count);
+
 }  // namespace cllm

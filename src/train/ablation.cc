@@ -5,12 +5,13 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "base/check.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/settings_text.h"
-#include "base/suggest.h"
+#include "model/engine.h"
 #include "model/model_folder.h"
 #include "model/transformer.h"
 #include "train/checkpoint.h"
@@ -40,23 +41,17 @@ RunSettings settings_of(const AblationPlan& plan, const AblationArm& arm, uint64
   return copy;
 }
 
-fs::path folder_of(const fs::path& folder, const AblationArm& arm, uint64_t seed) {
-  return folder / "runs" / fmt::format("{}-seed-{}", arm.name, seed);
+std::string name_of(const AblationArm& arm, uint64_t seed) {
+  return fmt::format("{}-seed-{}", arm.name, seed);
 }
 
-// The settings as the run completed them.
-RunSettings stored_settings(const RunFolder& run) {
-  RunSettings settings;
-  SettingsBinder binder;
-  settings.bind(binder);
-  read_run_settings(run, binder);
-  RunSettings copy = settings;
-  return copy;
+fs::path folder_of(const fs::path& folder, const AblationArm& arm, uint64_t seed) {
+  return folder / "runs" / name_of(arm, seed);
 }
 
 // What the run recorded of itself.
 void add_proof(const RunFolder& run, int64_t steps, ArmRun& result) {
-  const RunSettings settings = stored_settings(run);
+  const RunSettings settings = stored_run_settings(run);
   const Transformer model(settings.model, load_model_codes(run.latest(), settings.model));
   result.parameters = model.parameters().count();
   result.flops_per_token = model.training_flops_per_token();
@@ -69,13 +64,18 @@ void add_proof(const RunFolder& run, int64_t steps, ArmRun& result) {
     result.initial_hashes.emplace_back(name, hash.get<std::string>());
 }
 
-// Everything that one training needs besides its settings.
+// Everything that one arm needs besides its settings.
 struct Job {
   const std::string& command;
-  const Engine& engine;
   Log& log;
   const RunControls& controls;
 };
+
+constexpr const char* kStopped = "stopped; the same command goes on from here";
+
+void check_stop(const Job& job) {
+  if (job.controls.poll && job.controls.poll() == RunRequest::kStop) throw Interrupted(kStopped);
+}
 
 // Another rate for this training alone, which the run's own error advises, would be another arm.
 [[noreturn]] void refuse_divergence(const fs::path& path) {
@@ -84,17 +84,18 @@ struct Job {
               "optimizer.learning_rate");
 }
 
+// The engine is the arm's own: how tasks are shared and ordered are settings too.
 RunResult start_or_resume(const RunSettings& settings, const fs::path& path, const Job& job) {
+  const Engine engine(static_cast<int>(settings.train.threads), settings.parallel.tile_order);
   if (!RunFolder::is_run(path))
-    return start_run(settings, path, false, job.command, job.engine, job.log, job.controls);
+    return start_run(settings, path, false, job.command, engine, job.log, job.controls);
   const RunFolder run = RunFolder::open(path);
-  return resume_run(stored_settings(run), run, job.engine, job.log, job.controls);
+  return resume_run(stored_run_settings(run), run, engine, job.log, job.controls);
 }
 
 RunResult train(const RunSettings& settings, const fs::path& path, const Job& job) try {
   const RunResult result = start_or_resume(settings, path, job);
-  if (result.end == RunEnd::kInterrupted)
-    throw Interrupted("stopped; the same command goes on from here");
+  if (result.end == RunEnd::kInterrupted) throw Interrupted(kStopped);
   return result;
 } catch (const Error& error) {
   if (error.kind() != ErrorKind::kDiverged) throw;
@@ -119,6 +120,7 @@ int64_t affordable_steps(const Ablation& ablation, const AblationPlan& plan, con
                          const Job& job) {
   double seconds = 0;  // of one step of every arm
   for (const AblationArm& arm : ablation.arms) {
+    if (arm.derived) continue;
     job.log.info(fmt::format("measuring the speed of {}", arm.name));
     RunSettings settings = settings_of(plan, arm, 1, kProbeSteps);
     settings.evaluation.windows = 1;
@@ -140,7 +142,9 @@ std::string identity(const Ablation& ablation, const AblationPlan& plan) {
   std::string text =
       fmt::format("# {}, budget {} s\n{}", ablation.name, plan.budget, settings_toml(binder));
   for (const AblationArm& arm : ablation.arms)
-    text += fmt::format("# {}: {}\n", arm.name, fmt::join(arm.assignments, " "));
+    text += fmt::format("# {}: {}\n", arm.name,
+                        arm.derived ? description(*arm.derived)
+                                    : fmt::format("{}", fmt::join(arm.assignments, " ")));
   return text;
 }
 
@@ -182,109 +186,85 @@ int64_t steps_of(const Ablation& ablation, const AblationPlan& plan, const fs::p
   return steps;
 }
 
-}  // namespace
-
-const std::vector<Ablation>& ablations() {
-  static const std::vector<Ablation> all = {
-      {"ngram-memory",
-       "lowers the held-out loss",
-       {{"plain", {"model.ngram_order=0"}},
-        {"order-2", {"model.ngram_order=2"}},
-        {"order-3", {"model.ngram_order=3"}},
-        {"order-4", {"model.ngram_order=4"}}}},
-      {"ngram-rows",
-       "lowers the held-out loss",
-       {{"rows-1024", {"model.ngram_order=4", "model.ngram_rows=1024"}},
-        {"rows-4096", {"model.ngram_order=4", "model.ngram_rows=4096"}},
-        {"rows-16384", {"model.ngram_order=4", "model.ngram_rows=16384"}},
-        {"rows-65536", {"model.ngram_order=4", "model.ngram_rows=65536"}}}},
-      {"ngram-dropout",
-       "lowers the held-out loss",
-       {{"none", {"model.ngram_order=4", "model.ngram_dropout=0"}},
-        {"0.3", {"model.ngram_order=4", "model.ngram_dropout=0.3"}},
-        {"0.5", {"model.ngram_order=4", "model.ngram_dropout=0.5"}}}},
-      {"lattice-embedding",
-       "lowers the held-out loss",
-       {{"dense", {"model.embedding=dense"}},
-        {"step-1/256", {"model.embedding=lattice", "model.embedding_step=0.00390625"}},
-        {"step-1/64", {"model.embedding=lattice", "model.embedding_step=0.015625"}},
-        {"step-1/16", {"model.embedding=lattice", "model.embedding_step=0.0625"}}}},
-      {"prime-embedding",
-       "lowers the held-out loss",
-       {{"dense", {"model.embedding=dense"}},
-        {"factorised-64", {"model.embedding=factorised", "model.embedding_width=64"}},
-        {"composite-input", {"model.embedding=composite", "model.tied_head=false"}},
-        {"composite", {"model.embedding=composite"}},
-        {"composite-dense-1024", {"model.embedding=composite", "model.embedding_dense_rows=1024"}},
-        {"composite-merges-2048", {"model.embedding=composite", "model.embedding_primes=2048"}},
-        {"random-codes", {"model.embedding=composite", "model.embedding_codes=random"}}}},
-      {"exact-reduction",
-       "lowers the held-out loss",
-       {{"tree", {"parallel.mode=batch", "parallel.reduction=tree"}},
-        {"fixed", {"parallel.mode=batch", "parallel.reduction=fixed"}},
-        {"super", {"parallel.mode=batch", "parallel.reduction=super"}}}},
-      {"locality",
-       "lowers the held-out loss",
-       {{"identity", {"tokenizer.order=identity"}},
-        {"frequency", {"tokenizer.order=frequency"}},
-        {"ulam", {"tokenizer.order=ulam"}}},
-       true},
-      {"residual",
-       "lowers the held-out loss",
-       {{"plain", {"model.prior_order=0"}},
-        {"residual-4", {"model.prior_order=4"}},
-        {"residual-6", {"model.prior_order=6"}}}},
-      // The middle arm has the shape that `cllm resize` gives to a model of the last one with four
-      // heads: its stream alone is narrower.
-      {"width",
-       "lowers the held-out loss",
-       {{"64", {"model.width=64", "model.heads=4"}},
-        {"64-of-128",
-         {"model.width=64", "model.heads=4", "model.head_size=32", "model.mlp_width=512"}},
-        {"128", {"model.width=128", "model.heads=4", "model.mlp_width=512"}}}},
-  };
-  return all;
+const AblationArm& source_of(const Ablation& ablation, const AblationArm& arm) {
+  const auto source = std::ranges::find(ablation.arms, arm.derived->source, &AblationArm::name);
+  CHECK_MSG(source != ablation.arms.end() && !source->derived, "{}", arm.name);
+  return *source;
 }
 
-const Ablation& find_ablation(std::string_view name) {
-  std::vector<std::string> names;
-  for (const Ablation& ablation : ablations()) {
-    if (ablation.name == name) return ablation;
-    names.push_back(ablation.name);
-  }
-  throw Error(ErrorKind::kUsage, "NAME", fmt::format("there is no ablation '{}'", name),
-              did_you_mean(std::string(name), names,
-                           fmt::format("use one of: {}", fmt::join(names, ", "))));
-}
-
-AblationResult run_ablation(const Ablation& ablation, const AblationPlan& plan,
-                            const fs::path& folder, const std::string& command,
-                            const Engine& engine, Log& log, const RunControls& controls) {
+// Not after hours of other arms.
+void refuse_impossible(const Ablation& ablation, const AblationPlan& plan) {
   plan.settings.validate();
   refuse_inequality(plan.settings);
-  for (const AblationArm& arm : ablation.arms)  // not after hours of the others
-    settings_of(plan, arm, 1, std::max<int64_t>(plan.settings.train.steps, 1));
+  const int64_t steps = std::max<int64_t>(plan.settings.train.steps, 1);
+  for (const AblationArm& arm : ablation.arms)
+    if (!arm.derived)
+      settings_of(plan, arm, 1, steps);
+    else
+      refuse_underivable(*arm.derived, settings_of(plan, source_of(ablation, arm), 1, steps));
+}
+
+ArmRun trained_run(const AblationPlan& plan, const AblationArm& arm, uint64_t seed, int64_t steps,
+                   const fs::path& folder, const Job& job) {
+  const fs::path path = folder_of(folder, arm, seed);
+  if (!is_done(path, steps)) train(settings_of(plan, arm, seed, steps), path, job);
+  const RunFolder run = RunFolder::open(path);
+  ArmRun done{.seed = seed, .metrics = read_metrics(run.metrics())};
+  if (done.metrics.evaluations.empty() || done.metrics.evaluations.back().step != steps)
+    throw Error(ErrorKind::kData, path.string(),
+                fmt::format("has no held-out loss at step {}", steps),
+                "the text needs a held-out part; remove that folder to train it again");
+  const double loss = done.metrics.evaluations.back().loss;
+  if (!std::isfinite(loss)) refuse_divergence(path);
+  done.figures = {{Quantity::kLoss, loss},
+                  {Quantity::kBytes, static_cast<double>(model_file_bytes(run.checkpoint(steps)))}};
+  if (!done.metrics.steps.empty())
+    done.figures[Quantity::kSeconds] = done.metrics.steps.back().seconds;
+  add_proof(run, steps, done);
+  return done;
+}
+
+ArmRun derived_run(const AblationPlan& plan, const AblationArm& arm, const AblationArm& source,
+                   uint64_t seed, int64_t steps, const fs::path& folder, const Job& job) {
+  const RunSettings settings = settings_of(plan, source, seed, steps);
+  const Engine engine(static_cast<int>(settings.train.threads), settings.parallel.tile_order);
+  const RunFolder run = RunFolder::open(folder_of(folder, source, seed));
+  make_folder(folder / "derived");
+  return {.seed = seed,
+          .figures = derive(*arm.derived, {run, steps, engine, [&] { check_stop(job); }},
+                            folder / "derived" / name_of(arm, seed))};
+}
+
+// The arms that are trained, then those made of them. Every other seed turns the first round: what
+// changes on a machine from minute to minute must not be the time of one arm.
+std::vector<size_t> turns(const Ablation& ablation, uint64_t seed) {
+  std::vector<size_t> arms(ablation.arms.size());
+  std::iota(arms.begin(), arms.end(), size_t{0});
+  const auto derived = std::stable_partition(arms.begin(), arms.end(), [&](size_t arm) {
+    return !ablation.arms[arm].derived.has_value();
+  });
+  if (seed % 2 == 0) std::reverse(arms.begin(), derived);
+  return arms;
+}
+
+}  // namespace
+
+AblationResult run_ablation(const Ablation& ablation, const AblationPlan& plan,
+                            const fs::path& folder, const std::string& command, Log& log,
+                            const RunControls& controls) {
+  refuse_impossible(ablation, plan);
   claim_folder(folder, identity(ablation, plan));
-  const Job job{command, engine, log, controls};
+  const Job job{command, log, controls};
   AblationResult result{ablation, steps_of(ablation, plan, folder, job), {}};
   result.runs.resize(ablation.arms.size());
   for (uint64_t seed = 1; seed <= static_cast<uint64_t>(plan.seeds); ++seed)
-    for (size_t arm = 0; arm < ablation.arms.size(); ++arm) {
-      const fs::path path = folder_of(folder, ablation.arms[arm], seed);
-      if (!is_done(path, result.steps)) {
-        log.info(fmt::format("{} with seed {} of {}", ablation.arms[arm].name, seed, plan.seeds));
-        train(settings_of(plan, ablation.arms[arm], seed, result.steps), path, job);
-      }
-      const RunFolder run = RunFolder::open(path);
-      ArmRun& done = result.runs[arm].emplace_back();
-      done.seed = seed;
-      done.metrics = read_metrics(run.metrics());
-      if (done.metrics.evaluations.empty() || done.metrics.evaluations.back().step != result.steps)
-        throw Error(ErrorKind::kData, path.string(),
-                    fmt::format("has no held-out loss at step {}", result.steps),
-                    "the text needs a held-out part; remove that folder to train it again");
-      if (!std::isfinite(done.metrics.evaluations.back().loss)) refuse_divergence(path);
-      add_proof(run, result.steps, done);
+    for (const size_t i : turns(ablation, seed)) {
+      const AblationArm& arm = ablation.arms[i];
+      log.info(fmt::format("{} with seed {} of {}", arm.name, seed, plan.seeds));
+      result.runs[i].push_back(
+          arm.derived
+              ? derived_run(plan, arm, source_of(ablation, arm), seed, result.steps, folder, job)
+              : trained_run(plan, arm, seed, result.steps, folder, job));
     }
   return result;
 }

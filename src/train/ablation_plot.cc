@@ -1,5 +1,5 @@
 // The pictures of an ablation: the held-out loss of each arm, mean over the seeds with its 95 %
-// interval.
+// interval. Arms that are derived have no curve of training; by bytes they have a place.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -20,7 +20,10 @@ constexpr const char* kColours[] = {"#0072b2", "#d55e00", "#009e73",
 struct Place {
   double x = 0, mean = 0, low = 0, high = 0;
 };
-using Curve = std::vector<Place>;
+struct Curve {
+  std::string name;
+  std::vector<Place> places;
+};
 
 double x_of(const ArmRun& run, const EvalRecord& record, PlotAxis axis) {
   if (axis == PlotAxis::kStep) return static_cast<double>(record.step);
@@ -32,28 +35,62 @@ double x_of(const ArmRun& run, const EvalRecord& record, PlotAxis axis) {
                                     : run.flops_per_token * static_cast<double>(step->tokens);
 }
 
-// Mean and interval at evaluation i of every seed; non-finite losses leave the place out.
+// Mean and interval of one place of every seed.
+Place place_of(const std::vector<double>& xs, const std::vector<double>& losses) {
+  const MeanInterval loss = mean_interval(losses);
+  const double half = std::isfinite(loss.half_width) ? loss.half_width : 0;
+  return {mean_interval(xs).mean, loss.mean, loss.mean - half, loss.mean + half};
+}
+
+// At evaluation i of every seed.
 Place place_at(const std::vector<ArmRun>& runs, size_t i, PlotAxis axis) {
   std::vector<double> losses, xs;
   for (const ArmRun& run : runs) {
     losses.push_back(run.metrics.evaluations[i].loss);
     xs.push_back(x_of(run, run.metrics.evaluations[i], axis));
   }
-  const MeanInterval loss = mean_interval(losses);
-  const double half = std::isfinite(loss.half_width) ? loss.half_width : 0;
-  return {mean_interval(xs).mean, loss.mean, loss.mean - half, loss.mean + half};
+  return place_of(xs, losses);
 }
 
-Curve curve_of(const std::vector<ArmRun>& runs, PlotAxis axis) {
+// Of a training; non-finite losses leave their place out.
+std::vector<Place> training_places(const std::vector<ArmRun>& runs, PlotAxis axis) {
   size_t count = std::numeric_limits<size_t>::max();
   for (const ArmRun& run : runs)
     count = std::min(count, run.metrics.evaluations.size());
-  Curve curve;
-  for (size_t i = axis == PlotAxis::kParameters ? count - 1 : 0; i < count; ++i) {
+  std::vector<Place> places;
+  for (size_t i = axis == PlotAxis::kParameters && count > 0 ? count - 1 : 0; i < count; ++i) {
     const Place place = place_at(runs, i, axis);
-    if (std::isfinite(place.mean)) curve.push_back(place);
+    if (std::isfinite(place.mean)) places.push_back(place);
   }
-  return curve;
+  return places;
+}
+
+// Of a file, by the logarithm of its size: half a model is as far from a whole one as from a
+// quarter.
+std::vector<Place> file_places(const std::vector<ArmRun>& runs) {
+  std::vector<double> xs = figures_of(runs, Quantity::kBytes);
+  const std::vector<double> losses = figures_of(runs, Quantity::kLoss);
+  if (xs.empty() || losses.empty()) return {};
+  for (double& x : xs)
+    x = std::log2(x);
+  return {place_of(xs, losses)};
+}
+
+// Arms with the name of a curve in common are places of it.
+std::vector<Curve> curves_of(const AblationResult& result, PlotAxis axis) {
+  std::vector<Curve> curves;
+  for (size_t arm = 0; arm < result.runs.size(); ++arm) {
+    const std::vector<ArmRun>& runs = result.runs[arm];
+    const std::vector<Place> places =
+        axis == PlotAxis::kBytes ? file_places(runs) : training_places(runs, axis);
+    if (places.empty()) continue;
+    const AblationArm& made = result.ablation.arms[arm];
+    const std::string& name = made.curve.empty() ? made.name : made.curve;
+    auto curve = std::ranges::find(curves, name, &Curve::name);
+    if (curve == curves.end()) curve = curves.insert(curves.end(), {name, {}});
+    curve->places.insert(curve->places.end(), places.begin(), places.end());
+  }
+  return curves;
 }
 
 const char* label_of(PlotAxis axis) {
@@ -64,6 +101,8 @@ const char* label_of(PlotAxis axis) {
       return "FLOPs";
     case PlotAxis::kSeconds:
       return "seconds of training";
+    case PlotAxis::kBytes:
+      return "bytes of the model's file, as a power of 2";
     case PlotAxis::kParameters:
       break;
   }
@@ -73,7 +112,7 @@ const char* label_of(PlotAxis axis) {
 Panel panel_for(const std::vector<Curve>& curves) {
   double left = std::numeric_limits<double>::infinity(), right = -left, low = left, high = right;
   for (const Curve& curve : curves)
-    for (const Place& place : curve) {
+    for (const Place& place : curve.places) {
       left = std::min(left, place.x), right = std::max(right, place.x);
       low = std::min(low, place.low), high = std::max(high, place.high);
     }
@@ -84,33 +123,31 @@ Panel panel_for(const std::vector<Curve>& curves) {
 
 void draw(Svg& svg, const Panel& panel, const Curve& curve, const char* colour) {
   Series line;
-  for (const Place& place : curve) {
+  for (const Place& place : curve.places) {
     line.push_back({place.x, place.mean});
     if (place.high > place.low)
       svg.line(panel.px(place.x), panel.py(place.low), panel.px(place.x), panel.py(place.high),
                colour, 1.2);
   }
   svg.curve(panel, line, colour, 2);
-  for (const Place& place : curve)
+  for (const Place& place : curve.places)
     svg.circle(panel.px(place.x), panel.py(place.mean), 3.5, colour, colours::kBackground, 1.2);
 }
 
 }  // namespace
 
 std::string ablation_plot(const AblationResult& result, PlotAxis axis) {
-  std::vector<Curve> curves;
-  for (const auto& runs : result.runs)
-    curves.push_back(curve_of(runs, axis));
+  const std::vector<Curve> curves = curves_of(result, axis);
   const Panel panel = panel_for(curves);
   Svg svg(kWidth, kHeight, result.ablation.name);
   svg.text(72, 36, fmt::format("{}, {} seeds", result.ablation.name, result.runs.front().size()),
            {.size = 20, .colour = colours::kInk, .weight = "600"});
   svg.frame(panel, "Held-out loss (nats per token), 95 % intervals", label_of(axis));
   double x = 72;
-  for (size_t arm = 0; arm < curves.size(); ++arm) {
-    const char* const colour = kColours[arm % std::size(kColours)];
-    draw(svg, panel, curves[arm], colour);
-    const std::string& name = result.ablation.arms[arm].name;
+  for (size_t i = 0; i < curves.size(); ++i) {
+    const char* const colour = kColours[i % std::size(kColours)];
+    draw(svg, panel, curves[i], colour);
+    const std::string& name = curves[i].name;
     svg.circle(x + 5, 58, 4.5, colour, colours::kBackground, 1);
     svg.text(x + 16, 62, name, {});
     x += 40 + 8.2 * static_cast<double>(name.size());

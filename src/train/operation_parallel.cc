@@ -24,6 +24,14 @@ double OperationParallel::evaluate(const Batch& batch, const float* weights) {
   return session_.evaluate(batch, weights);
 }
 
+double OperationParallel::evaluate(const Batch& batch, const float* weights,
+                                   std::vector<float>& losses) {
+  const double sum = session_.evaluate(batch, weights);
+  for (int64_t n = 0; n < batch.B * batch.T; ++n)
+    if (batch.targets[n] >= 0) losses.push_back(session_.losses()[static_cast<size_t>(n)]);
+  return sum;
+}
+
 std::string OperationParallel::first_nonfinite(const MicroBatch& micro, const float* weights,
                                                float* gradients) {
   return session_.first_nonfinite(micro.batch, weights, micro.dropout, gradients);

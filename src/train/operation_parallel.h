@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "train/gradient_source.h"
 
@@ -25,7 +26,8 @@ class OperationParallel : public GradientSource {
   void hold_weights(const float* weights) override { session_.hold_weights(weights); }
   void release_weights() override { session_.release_weights(); }
   double evaluate(const Batch& batch, const float* weights) override;
-  std::span<const float> losses() const { return session_.losses(); }  // as Session's
+  // The same; the loss of each target that is not -1 is appended to `losses`.
+  double evaluate(const Batch& batch, const float* weights, std::vector<float>& losses);
   std::string first_nonfinite(const MicroBatch& micro, const float* weights,
                               float* gradients) override;
 

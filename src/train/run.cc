@@ -156,14 +156,6 @@ void require_same_tokenizer(const RunFolder& run, const Tokenizer& tokenizer,
               "copy that checkpoint's tokenizer.json over it");
 }
 
-RunSettings stored_settings(const RunFolder& run) {
-  RunSettings settings;
-  SettingsBinder binder;
-  settings.bind(binder);
-  read_run_settings(run, binder);
-  return settings;
-}
-
 // Where a session begins: the newest good checkpoint and its state, or the start of the run.
 struct Origin {
   std::optional<fs::path> checkpoint;
@@ -187,7 +179,7 @@ Origin find_origin(const RunFolder& run, const RunSettings& settings, Log& log) 
 void reconsider_early_stop(TrainingState& state, const RunSettings& settings, const RunFolder& run,
                            Log& log) {
   if (!state.stopped_early) return;
-  const RunSettings stored = stored_settings(run);
+  const RunSettings stored = stored_run_settings(run);
   if (settings.train.steps > stored.train.steps ||
       settings.evaluation.patience != stored.evaluation.patience) {
     state.stopped_early = false;
@@ -314,6 +306,14 @@ bool may_change_on_resume(std::string_view key) {
 
 void read_run_settings(const RunFolder& folder, SettingsBinder& binder) {
   binder.apply_file(folder.config().string());
+}
+
+RunSettings stored_run_settings(const RunFolder& folder) {
+  RunSettings settings;
+  SettingsBinder binder;
+  settings.bind(binder);
+  read_run_settings(folder, binder);
+  return settings;
 }
 
 }  // namespace cllm

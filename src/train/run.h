@@ -45,7 +45,8 @@ RunResult resume_run(RunSettings settings, const RunFolder& folder, const Engine
 // its data or the checkpoint's moments are.
 bool may_change_on_resume(std::string_view key);
 
-// The settings stored with a run. binder is bound to them.
+// The settings stored with a run; binder is bound to where they go.
 void read_run_settings(const RunFolder& folder, SettingsBinder& binder);
+RunSettings stored_run_settings(const RunFolder& folder);
 
 }  // namespace cllm

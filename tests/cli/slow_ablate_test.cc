@@ -11,11 +11,12 @@ using ::testing::HasSubstr;
 
 class Ablate : public CommandTest {
  protected:
-  std::vector<std::string> command(const std::string& out) {
+  std::vector<std::string> command(const std::string& out,
+                                   const std::string& name = "ngram-dropout") {
     const std::string text = in_folder("text.txt");
     write_file(text, run_program({"data", "stories", "--bytes", "20k"}).out);
     return {"ablate",
-            "ngram-dropout",
+            name,
             "--data",
             text,
             "--out",
@@ -58,7 +59,7 @@ TEST_F(Ablate, TrainsEveryArmAndReports) {
     EXPECT_EQ(arm["runs"][0]["initial_hashes"], json["arms"][0]["runs"][0]["initial_hashes"]);
     EXPECT_NE(arm["runs"][0]["order_hash"], arm["runs"][1]["order_hash"]) << "another seed";
   }
-  for (const char* axis : {"step", "flop", "second", "parameter"})
+  for (const char* axis : {"step", "flop", "second", "parameter", "byte"})
     EXPECT_TRUE(fs::exists(fs::path(in_folder("a")) / fmt::format("loss-by-{}.svg", axis)));
 
   // The hashes are what the runs recorded.
@@ -77,6 +78,36 @@ TEST_F(Ablate, TrainsEveryArmAndReports) {
   const auto redone = nlohmann::json::parse(read_file(fs::path(in_folder("a")) / "report.json"));
   EXPECT_EQ(redone["arms"][1]["runs"][1]["evaluations"], json["arms"][1]["runs"][1]["evaluations"]);
   EXPECT_EQ(redone["arms"][0]["runs"], json["arms"][0]["runs"]) << "not trained again";
+}
+
+TEST_F(Ablate, EveryNameThatIsNotOfSettingsAlone) {
+  struct Expected {
+    const char* name;
+    size_t arms, trained;
+    const char* sentence;
+  };
+  for (const auto& [name, arms, trained, sentence] :
+       {Expected{"compression", 14, 1, "lll-kbest-3 lowers the held-out loss against gptq-3: **"},
+        Expected{"baseline", 6, 1, "model lowers the held-out loss against kn-6: **refuted**"},
+        Expected{"tile-order", 2, 2, "hilbert takes less time per token than straight: **"},
+        Expected{"shortlist", 7, 1,
+                 "signs-128 chooses a token in less time than whole-head: **"}}) {
+    std::vector<std::string> words = command(name, name);
+    if (std::string(name) == "shortlist")
+      words.insert(words.end(),
+                   {"--set", "tokenizer.kind=bpe", "--set", "tokenizer.vocabulary_size=600"});
+    const ProgramResult result = run_program(words);
+    ASSERT_EQ(result.code, 0) << result.err;
+    EXPECT_THAT(result.out, HasSubstr(sentence));
+    const auto json = nlohmann::json::parse(read_file(fs::path(in_folder(name)) / "report.json"));
+    EXPECT_EQ(json["arms"].size(), arms);
+    EXPECT_EQ(std::ranges::distance(fs::directory_iterator(fs::path(in_folder(name)) / "runs")),
+              static_cast<std::ptrdiff_t>(2 * trained));
+    for (const auto& claim : json["claims"])
+      EXPECT_TRUE(claim.contains("verdict")) << claim;
+    const ProgramResult again = run_program(words);
+    EXPECT_EQ(again.out, result.out) << "nothing is made again";
+  }
 }
 
 TEST_F(Ablate, ABudgetDecidesTheSteps) {
@@ -117,6 +148,10 @@ TEST_F(Ablate, RefusesWhatIsNotItsOwn) {
   result = run_program(words);
   EXPECT_EQ(result.code, 3);
   EXPECT_THAT(result.err, HasSubstr("has no held-out loss at step 6"));
+  result = run_program(command("h", "shortlist"));
+  EXPECT_EQ(result.code, 2);
+  EXPECT_THAT(result.err, HasSubstr("128 candidates are a choice only of more tokens"));
+  EXPECT_FALSE(fs::exists(in_folder("h"))) << "refused before anything was trained";
   result = run_program({"ablate", "nothing", "--out", in_folder("e")});
   EXPECT_EQ(result.code, 2);
   EXPECT_THAT(result.err, HasSubstr("there is no ablation 'nothing'"));
