@@ -1,6 +1,5 @@
 #include "nn/token_embedding.h"
 
-#include <algorithm>
 #include <cmath>
 
 #include "base/check.h"

@@ -95,13 +95,6 @@ void adamw_step(const ops::Context& context, const AdamW& options,
       .apply_to_all(context, {gradients, weights, first_moment, second_moment});
 }
 
-void sgd_step(const ops::Context& context, const Sgd& options, std::span<const ParameterSpan> spans,
-              double learning_rate, float gradient_scale, const float* gradients, float* weights,
-              float* velocity) {
-  ElementwiseUpdate(context.kernels, options, spans, learning_rate, gradient_scale)
-      .apply_to_all(context, {gradients, weights, velocity, nullptr});
-}
-
 int64_t norm_partials(int64_t count) {
   return (count + kNormChunk - 1) / kNormChunk;
 }

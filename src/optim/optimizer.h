@@ -56,6 +56,7 @@ class ElementwiseUpdate {
 
   // weights =, moments = of the elements of spans inside [begin, end) of the arena.
   void apply(int64_t begin, int64_t end, const UpdateArenas& arenas) const;
+  // The same on all spans, one parallel loop over fixed chunks, however small the spans are.
   void apply_to_all(const ops::Context& context, const UpdateArenas& arenas) const;
 
  private:
@@ -73,14 +74,11 @@ class ElementwiseUpdate {
   kernels::SgdUpdate sgd_ = {};
 };
 
-// The same on all spans, one parallel loop over fixed chunks, however small the spans are.
+// AdamW on all spans.
 void adamw_step(const ops::Context& context, const AdamW& options,
                 std::span<const ParameterSpan> spans, int64_t step, double learning_rate,
                 float gradient_scale, const float* gradients, float* weights, float* first_moment,
                 float* second_moment);
-void sgd_step(const ops::Context& context, const Sgd& options, std::span<const ParameterSpan> spans,
-              double learning_rate, float gradient_scale, const float* gradients, float* weights,
-              float* velocity);
 
 // Euclidean norm of gradients[0, count): chunks of kNormChunk elements (squares in fp32, summed as
 // kernels/rows.h says), the chunks' sums in double in order. partial: norm_partials(count) doubles.

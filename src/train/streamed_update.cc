@@ -29,6 +29,7 @@ void StreamedUpdate::begin(const UpdateStep& step) {
 
 // Completes the update under way.
 bool StreamedUpdate::settle() {
+  const ops::ProfileScope scope(context_.profile, "optimizer");
   context_.pool.finish_posted();
   const auto chunks = static_cast<size_t>(optim::norm_partials(range_.count()));
   norm_ = std::hypot(norm_, optim::norm_of_partials({partials_.data(), chunks}));
@@ -36,7 +37,6 @@ bool StreamedUpdate::settle() {
 }
 
 bool StreamedUpdate::take(ParameterRange range) {
-  const ops::ProfileScope scope(context_.profile, "optimizer");
   if (!settle()) return false;
   range_ = range;
   arenas_ = updater_.arenas(window_.base(range, gradients_), weights_);
@@ -45,12 +45,12 @@ bool StreamedUpdate::take(ParameterRange range) {
   } else if (!update_at_once()) {
     return false;
   }
+  const ops::ProfileScope scope(context_.profile, "optimizer");
   context_.pool.post(optim::norm_partials(range.count()), chunks_);
   return true;
 }
 
 bool StreamedUpdate::finish() {
-  const ops::ProfileScope scope(context_.profile, "optimizer");
   const bool finite = settle();
   if (finite) range_ = {};
   return finite;

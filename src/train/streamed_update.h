@@ -28,9 +28,9 @@ class StreamedUpdate {
   StreamedUpdate& operator=(const StreamedUpdate&) = delete;
 
   void begin(const UpdateStep& step);
-  // As GradientStream::finished. Weights and moments of the range = , its gradients become zero, by
-  // the call after the next, or finish(). false: the gradients of the range before, broken(), are
-  // not finite; the chunks that are not are left as they are and were not applied.
+  // As GradientStream::finished. Weights and moments of the range = , its gradients become zero,
+  // before the next call, or finish(), returns. false: the gradients of broken(), this range or the
+  // one before, are not finite; the chunks that are not are left as they are and were not applied.
   [[nodiscard]] bool take(ParameterRange range);
   // Waits for all updates. false as above.
   [[nodiscard]] bool finish();

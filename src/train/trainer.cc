@@ -203,7 +203,7 @@ void Trainer::diverge(const StepResult& result) {
 }
 
 void Trainer::diverge_in(ParameterRange range) {
-  std::string bad = "a gradient";
+  std::string bad = "the sum of squares of finite gradients";
   const float* gradients = window_->at(range, gradients_.data());
   for (const Parameter& parameter : model_.parameters().all()) {
     if (parameter.offset < range.begin || parameter.offset >= range.end) continue;

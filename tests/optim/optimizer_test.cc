@@ -50,6 +50,13 @@ double rate_of(int step) {
   return 1e-3 * (step + 1);
 }
 
+void sgd_step(const ops::Context& context, const Sgd& options, std::span<const ParameterSpan> spans,
+              double learning_rate, float gradient_scale, const float* gradients, float* weights,
+              float* velocity) {
+  ElementwiseUpdate(context.kernels, options, spans, learning_rate, gradient_scale)
+      .apply_to_all(context, {gradients, weights, velocity, nullptr});
+}
+
 Arena run_adamw(const ops::Context& context, const AdamW& options) {
   Arena arena;
   for (int step = 0; step < kSteps; ++step)
