@@ -44,30 +44,6 @@ void multiply_factors(const Transformer& model, const float* weights, const ops:
   }
 }
 
-// table [V, C] = the vector of every token.
-void fill_table(const Transformer& model, const float* weights, const ops::Context& context,
-                float* table) {
-  const Parameter& own = model.token_table();
-  const float* const from = weights + own.offset;
-  const int64_t V = model.config().vocabulary_size, C = model.config().width;
-  switch (model.config().embedding) {
-    case nn::EmbeddingKind::kDense:
-      std::copy_n(from, own.count, table);
-      return;
-    case nn::EmbeddingKind::kLattice:
-      return ops::lattice_round(context, V, C, static_cast<float>(model.config().lattice_step()),
-                                from, table);
-    case nn::EmbeddingKind::kFactorised:
-      return multiply_factors(model, weights, context, table);
-    case nn::EmbeddingKind::kComposite: {
-      std::vector<int32_t> tokens(static_cast<size_t>(V));
-      std::iota(tokens.begin(), tokens.end(), 0);
-      return ops::composite_forward(context, V, 1, C, tokens.data(), model.codes()->matrix(), from,
-                                    nullptr, table);
-    }
-  }
-}
-
 // The bound of Higham's "Accuracy and Stability of Numerical Algorithms" for `n` roundings of a
 // sum, in whatever order.
 double gamma(int64_t n) {
@@ -160,6 +136,29 @@ ModelConfig plain_config(const ModelConfig& config) {
   return plain;
 }
 
+void fill_plain_table(const Transformer& model, const float* weights, const ops::Context& context,
+                      float* table) {
+  const Parameter& own = model.token_table();
+  const float* const from = weights + own.offset;
+  const int64_t V = model.config().vocabulary_size, C = model.config().width;
+  switch (model.config().embedding) {
+    case nn::EmbeddingKind::kDense:
+      std::copy_n(from, own.count, table);
+      return;
+    case nn::EmbeddingKind::kLattice:
+      return ops::lattice_round(context, V, C, static_cast<float>(model.config().lattice_step()),
+                                from, table);
+    case nn::EmbeddingKind::kFactorised:
+      return multiply_factors(model, weights, context, table);
+    case nn::EmbeddingKind::kComposite: {
+      std::vector<int32_t> tokens(static_cast<size_t>(V));
+      std::iota(tokens.begin(), tokens.end(), 0);
+      return ops::composite_forward(context, V, 1, C, tokens.data(), model.codes()->matrix(), from,
+                                    nullptr, table);
+    }
+  }
+}
+
 PlainModel plain_model(const Transformer& model, const float* weights,
                        const ops::Context& context) {
   PlainModel plain;
@@ -169,7 +168,7 @@ PlainModel plain_model(const Transformer& model, const float* weights,
   for (const Parameter& parameter : table.all()) {
     float* const to = plain.weights.data() + parameter.offset;
     if (&parameter == &plain.model->token_table()) {
-      fill_table(model, weights, context, to);
+      fill_plain_table(model, weights, context, to);
       continue;
     }
     const Parameter* const from = model.parameters().find(parameter.name);

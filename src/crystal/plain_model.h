@@ -31,6 +31,10 @@ ModelConfig plain_config(const ModelConfig& config);
 // of width r, and r + C floats per token of a window.
 PlainModel plain_model(const Transformer& model, const float* weights, const ops::Context& context);
 
+// The table of plain_model() alone: table [V, C] = . Cost as there.
+void fill_plain_table(const Transformer& model, const float* weights, const ops::Context& context,
+                      float* table);
+
 // By token, how far the logits of the plain model may be from those of the model, both rounded to
 // fp32: a bound, not an estimate. Empty if nothing is summed in another order, so that they are the
 // same bits. Finite weights.

@@ -135,21 +135,34 @@ void compare_logits(const Transformer& model, const float* weights, const Loaded
   progress(check.windows, check.windows);
 }
 
-// What no window may have come upon: late positions, rare tokens.
+// Rows [rows, C] of the model against those of the exported one, in whose order they may be by id.
+bool same_rows(int64_t rows, int64_t C, const float* from, const float* to,
+               std::span<const Token> matched) {
+  for (int64_t row = 0; row < rows; ++row) {
+    const int64_t other = matched.empty() ? row : matched[static_cast<size_t>(row)];
+    if (std::memcmp(from + row * C, to + other * C, static_cast<size_t>(C) * sizeof(float)) != 0)
+      return false;
+  }
+  return true;
+}
+
+// What no window may have come upon: late positions, rare tokens. The table of token vectors is
+// made once more.
 void compare_parameters(const Transformer& model, const float* weights, const LoadedModel& exported,
-                        std::span<const Token> matched) {
+                        std::span<const Token> matched, const ops::Context& context) {
   for (const Parameter& parameter : exported.model->parameters().all()) {
-    const bool table = &parameter == &exported.model->token_table();
-    if (table && model.config().embedding != nn::EmbeddingKind::kDense) continue;
-    const Parameter* const from = model.parameters().find(parameter.name);
-    const bool by_token = table || parameter.name == "head.weight";
+    const float* const to = exported.weights.data() + parameter.offset;
     const int64_t rows = parameter.shape[0], C = parameter.count / rows;
-    bool same = from != nullptr && from->shape == parameter.shape;
-    for (int64_t row = 0; same && row < rows; ++row)
-      same = std::memcmp(weights + from->offset + row * C,
-                         exported.weights.data() + parameter.offset +
-                             (by_token ? matched[static_cast<size_t>(row)] : row) * C,
-                         static_cast<size_t>(C) * sizeof(float)) == 0;
+    bool same = false;
+    if (&parameter == &exported.model->token_table()) {
+      Arena table(parameter.count, "the vectors of all tokens");
+      fill_plain_table(model, weights, context, table.data());
+      same = same_rows(rows, C, table.data(), to, matched);
+    } else if (const Parameter* const from = model.parameters().find(parameter.name);
+               from != nullptr && from->shape == parameter.shape) {
+      same = same_rows(rows, C, weights + from->offset, to,
+                       parameter.name == "head.weight" ? matched : std::span<const Token>());
+    }
     if (!same) differs(fmt::format("the exported {} has other numbers", parameter.name));
   }
 }
@@ -165,7 +178,7 @@ int64_t planned_check_bytes(const Transformer& model, const Transformer& plain,
   return Session::planned_bytes(model, context, calibration_shape(T)) +
          Session::planned_bytes(plain, context, calibration_shape(T)) +
          static_cast<int64_t>(sizeof(float)) *
-             (plain.parameters().arena_floats() + tensor + 2 * T * V);
+             (plain.parameters().arena_floats() + tensor + 2 * T * V + plain.token_table().count);
 }
 
 ExportCheck check_export(const Transformer& model, const float* weights, const Tokenizer& tokenizer,
@@ -182,7 +195,7 @@ ExportCheck check_export(const Transformer& model, const float* weights, const T
 
   ExportCheck check;
   compare_logits(model, weights, loaded, matched, tokens, engine.context(), progress, check);
-  compare_parameters(model, weights, loaded, matched);
+  compare_parameters(model, weights, loaded, matched, engine.context());
   return check;
 }
 

@@ -25,8 +25,8 @@ int64_t planned_check_bytes(const Transformer& model, const Transformer& plain,
                             const ops::Context& context);
 
 // Compares logits on windows of plain_window() tokens, filled with those of the vocabulary in a
-// shuffled order: all of them, or some 4096. Then the parameters that an export must not change, as
-// they are: all but the rows of a table that was made anew. Ids that differ are matched by the
+// shuffled order: all of them, or some 4096. Then all parameters, bit for bit: those that an export
+// copies, and the table of token vectors, made once more. Ids that differ are matched by the
 // bytes they stand for. Error (kRuntime), naming what differs, also of the tokens of a text;
 // (kData) for logits of `model` that are not finite, and as load_model. progress(windows done, of
 // all): an exception from it ends the work.

@@ -91,6 +91,29 @@ TEST_F(ExportCheckTest, AWrongLatePositionOrRareTokenIsFound) {
   EXPECT_EQ(check(model, weights, tokenizer_).tokens, 4096);
 }
 
+// Of a table that was made for the export, with a head of its own, only rows in the windows show in
+// the logits.
+TEST_F(ExportCheckTest, AWrongRowOfAMadeTableIsFoundWhereverItIs) {
+  ModelConfig lattice = small_gpt2();
+  lattice.embedding = nn::EmbeddingKind::kLattice;
+  for (ModelConfig config : {small_factorised(), small_composite(), lattice}) {
+    config.tied_head = false;
+    config.context_length = 16;
+    config.vocabulary_size = 6000;
+    const Transformer model(config, testing::test_codes(config));
+    const Arena weights = random_weights(model);
+    int unseen = 0;
+    for (int64_t token = 0; token < 6; ++token) {
+      PlainModel wrong = plain_model(model, weights.data(), engine_.context());
+      wrong.weights.data()[wrong.model->token_table().offset + token * config.width] += 0.25F;
+      const std::string error = refusal(model, weights, *wrong.model, wrong.weights);
+      EXPECT_NE(error, "") << token;
+      unseen += error.find("the exported embedding.token has other numbers") != std::string::npos;
+    }
+    EXPECT_GT(unseen, 0);
+  }
+}
+
 // Where rounding is allowed, nothing that is more than that passes.
 TEST_F(ExportCheckTest, AWrongTableIsFoundBehindTheBoundsOfAFactoredHead) {
   for (const ModelConfig& config : {small_factorised(), small_composite()}) {
