@@ -116,7 +116,7 @@ void refuse_idle(const CLI::App& command, const GenerateOptions& options,
   if (settings.shortlist == 0)
     refuse_without(command, "--shortlist N", {"--shortlist-bits", "--shortlist-query-bits"});
   if (options.prompts.empty()) refuse_without(command, "--prompts FILE", {"--batch"});
-  const bool typed = !options.prompt.empty() && options.prompt != "-";
+  const bool typed = command.get_option("--prompt")->count() > 0 && options.prompt != "-";
   if (!typed && options.prompts.empty() && options.stop.empty())
     refuse_without(command, "--prompt TEXT, --prompts FILE or --stop TEXT", {"--escapes"});
 }
@@ -255,7 +255,8 @@ Generator make_generator(ModelInUse& model, const Engine& engine, const Generate
       Generator::plan_bytes(shape, engine.context(), settings.weights, batch) +
       (settings.shortlist > 0 ? Shortlist::plan_bytes(vocabulary, settings.shortlist_options())
                               : 0);
-  require_available("", "writing", needed, "give a smaller --batch or fewer prompts");
+  require_available("", "writing", needed,
+                    batch > 1 ? "give a smaller --batch" : "choose a smaller type with --weights");
   return {*model.loaded.model, engine.context(),
           DecodeWeights(*model.loaded.model, engine.context(), settings.weights,
                         std::move(model.loaded.weights)),

@@ -49,7 +49,9 @@ void check_header(std::span<const uint8_t> record, size_t rows, size_t columns,
                 "use the version of cllm that wrote it");
   if (number_at(record, kHashBegin, 8) != hash_of(record)) refuse("does not match its checksum");
   const uint64_t flags = number_at(record, 4, 4), scales = number_at(record, 40, 8);
-  if (flags > (kRotated | kWithoutZeros)) refuse(fmt::format("has unknown flags {:#x}", flags));
+  if (flags > (kRotated | kWithoutZeros))
+    throw Error(ErrorKind::kData, where, fmt::format("has unknown flags {:#x}", flags),
+                "a newer version of cllm wrote it: use that one");
   if ((flags & kRotated) == 0 && number_at(record, 32, 8) != 0)
     refuse("has a seed without a rotation");
   if (number_at(record, 16, 8) != rows || number_at(record, 24, 8) != columns)

@@ -31,9 +31,9 @@ struct CodedMatrix {
 // is less than what coding them could take. O(rows * columns).
 std::vector<uint8_t> encode_matrix(const CodedMatrix& matrix);
 
-// The matrix of a record that must have this shape. Error (kData, `where`) for anything that
-// encode_matrix does not write: another version, shape or checksum, a truncated or a longer record.
-// Allocates nothing before sizes and checksum are checked.
+// The matrix of a record that must have this shape. Error (kData, `where`) for another version,
+// shape or checksum, a truncated or a longer record. Sizes and checksum are checked before anything
+// is made of them.
 CodedMatrix decode_matrix(std::span<const uint8_t> record, size_t rows, size_t columns,
                           const std::string& where);
 

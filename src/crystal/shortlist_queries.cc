@@ -85,9 +85,11 @@ std::array<double, kRecallTops.size()> mean_recalls(
     const std::vector<int32_t> chosen = candidates(query);
     for (size_t i = 0; i < kRecallTops.size(); ++i) {
       const size_t top = std::min(all.size(), static_cast<size_t>(kRecallTops[i]));
-      means[i] += recall_of(chosen, all.first(top)) / static_cast<double>(likeliest.size());
+      means[i] += recall_of(chosen, all.first(top));
     }
   }
+  for (double& mean : means)
+    mean /= static_cast<double>(likeliest.size());
   return means;
 }
 

@@ -43,7 +43,7 @@ std::span<const float> values_of(const CompressInputs& inputs, const StoredPiece
 // What decides the result, as it is told to people and compared when the work goes on.
 nlohmann::ordered_json job_json(const CompressInputs& inputs, const CompressSettings& settings) {
   const auto floats = static_cast<size_t>(inputs.model.parameters().arena_floats());
-  return {{"version", 1},
+  return {{"version", 2},  // 1: rows of zeros were coded, and counted in the rate
           {"bits", settings.bits},
           {"method", quantise_method_name(settings.method)},
           {"block", settings.block},
@@ -178,7 +178,9 @@ nlohmann::ordered_json summary_json(nlohmann::ordered_json job, const CompressRe
 
 void CompressSettings::list(FieldList& fields) {
   fields.add("bits", bits,
-             {.help = "bits per weight of the coded matrices", .minimum = 0.5, .maximum = 12});
+             {.help = "bits per weight of the coded matrices, rows of zeros left out",
+              .minimum = 0.5,
+              .maximum = 12});
   fields.add("method", method, kMethodNames,
              {.help = "how weights become integers: rtn rounds each, gptq feeds errors on, "
                       "lll-babai and lll-kbest search a reduced lattice"});
@@ -218,6 +220,7 @@ fs::path unfinished_folder(const fs::path& out) {
 }
 
 void require_no_model(const fs::path& out) {
+  if (out.empty()) throw Error(ErrorKind::kUsage, "--out", "is empty", "name a new folder");
   std::error_code missing;
   if (fs::exists(fs::symlink_status(out, missing)))
     throw Error(ErrorKind::kUsage, out.string(), "exists already",
