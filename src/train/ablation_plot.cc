@@ -14,8 +14,9 @@ namespace {
 
 constexpr double kWidth = 960, kHeight = 520;
 // Okabe and Ito's set, told apart under every colour vision deficiency; arms beyond them repeat.
-constexpr const char* kColours[] = {"#0072b2", "#d55e00", "#009e73",
-                                    "#cc79a7", "#56b4e9", "#e69f00"};
+constexpr const char* kColours[] = {"#0072b2", "#d55e00", "#009e73", "#cc79a7",
+                                    "#56b4e9", "#e69f00", "#000000"};
+constexpr double kLeft = 72, kRight = kWidth - 32, kLegendTop = 62, kLegendLine = 20;
 
 struct Place {
   double x = 0, mean = 0, low = 0, high = 0;
@@ -109,7 +110,20 @@ const char* label_of(PlotAxis axis) {
   return "parameters";
 }
 
-Panel panel_for(const std::vector<Curve>& curves) {
+// Where the name of each curve stands: as many in a line as fit.
+std::vector<Point> legend_of(const std::vector<Curve>& curves) {
+  std::vector<Point> places;
+  double x = kLeft, y = kLegendTop;
+  for (const Curve& curve : curves) {
+    const double width = 40 + 8.2 * static_cast<double>(curve.name.size());
+    if (x > kLeft && x + width > kRight) x = kLeft, y += kLegendLine;
+    places.push_back({x, y});
+    x += width;
+  }
+  return places;
+}
+
+Panel panel_for(const std::vector<Curve>& curves, PlotAxis axis, double legend_bottom) {
   double left = std::numeric_limits<double>::infinity(), right = -left, low = left, high = right;
   for (const Curve& curve : curves)
     for (const Place& place : curve.places) {
@@ -117,8 +131,10 @@ Panel panel_for(const std::vector<Curve>& curves) {
       low = std::min(low, place.low), high = std::max(high, place.high);
     }
   if (left > right) left = 0, right = 1, low = 0, high = 1;
-  return {
-      72, kWidth - 32, 96, kHeight - 56, position_axis(left, right, 8), value_axis(low, high, 6)};
+  // Powers of two lie between whole numbers.
+  const auto horizontal =
+      axis == PlotAxis::kBytes ? value_axis(left, right, 8) : position_axis(left, right, 8);
+  return {kLeft, kRight, legend_bottom + 34, kHeight - 56, horizontal, value_axis(low, high, 6)};
 }
 
 void draw(Svg& svg, const Panel& panel, const Curve& curve, const char* colour) {
@@ -138,19 +154,17 @@ void draw(Svg& svg, const Panel& panel, const Curve& curve, const char* colour) 
 
 std::string ablation_plot(const AblationResult& result, PlotAxis axis) {
   const std::vector<Curve> curves = curves_of(result, axis);
-  const Panel panel = panel_for(curves);
+  const std::vector<Point> legend = legend_of(curves);
+  const Panel panel = panel_for(curves, axis, legend.empty() ? kLegendTop : legend.back().y);
   Svg svg(kWidth, kHeight, result.ablation.name);
-  svg.text(72, 36, fmt::format("{}, {} seeds", result.ablation.name, result.runs.front().size()),
+  svg.text(kLeft, 36, fmt::format("{}, {} seeds", result.ablation.name, result.runs.front().size()),
            {.size = 20, .colour = colours::kInk, .weight = "600"});
   svg.frame(panel, "Held-out loss (nats per token), 95 % intervals", label_of(axis));
-  double x = 72;
   for (size_t i = 0; i < curves.size(); ++i) {
     const char* const colour = kColours[i % std::size(kColours)];
     draw(svg, panel, curves[i], colour);
-    const std::string& name = curves[i].name;
-    svg.circle(x + 5, 58, 4.5, colour, colours::kBackground, 1);
-    svg.text(x + 16, 62, name, {});
-    x += 40 + 8.2 * static_cast<double>(name.size());
+    svg.circle(legend[i].x + 5, legend[i].y - 4, 4.5, colour, colours::kBackground, 1);
+    svg.text(legend[i].x + 16, legend[i].y, curves[i].name, {});
   }
   return std::move(svg).finish();
 }
