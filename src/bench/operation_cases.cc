@@ -12,8 +12,10 @@
 #include "ops/elementwise.h"
 #include "ops/embedding.h"
 #include "ops/norm.h"
+#include "ops/qk_norm.h"
 #include "ops/rotary.h"
 #include "optim/optimizer.h"
+#include "optim/orthogonalise.h"
 
 namespace cllm::bench {
 namespace {
@@ -172,6 +174,11 @@ OperationCase embedding_backward(const ops::Context& context, const BenchPreset&
           }};
 }
 
+void turn_slowly(int64_t T, int64_t D, Arena& cosine, Arena& sine) {
+  const std::vector<double> frequencies(static_cast<size_t>(D / 2), 0.01);
+  ops::rotary_tables(T, frequencies, cosine.data(), sine.data());
+}
+
 // Turns queries and keys, whatever positions the preset has.
 OperationCase rotary(const ops::Context& context, const BenchPreset& preset,
                      const ModelConfig& config) {
@@ -181,11 +188,61 @@ OperationCase rotary(const ops::Context& context, const BenchPreset& preset,
   const Floats x = random_floats(context, s.N * stride);
   const Floats cosine = random_floats(context, s.T * D / 2),
                sine = random_floats(context, s.T * D / 2);
-  const std::vector<double> frequencies(static_cast<size_t>(D / 2), 0.01);
-  ops::rotary_tables(s.T, frequencies, cosine->data(), sine->data());
+  turn_slowly(s.T, D, *cosine, *sine);
   return {s.N * heads * D, bytes_of(2 * s.N * heads * D), 0, [=, &context] {
             ops::rotary(context, s.N, s.T, heads, D, 0, cosine->data(), sine->data(), 1, x->data(),
                         stride);
+          }};
+}
+
+// With the rotation, as in a model that has both, whatever the preset has.
+struct QkNormOperands {
+  ops::QkNormShape shape;
+  int64_t row;
+  Floats x, dx, y, q_gain, k_gain, dq_gain, dk_gain, rstd, cosine, sine, scratch;
+
+  QkNormOperands(const ops::Context& context, const Sizes& s, const ModelConfig& config) {
+    const int64_t H = config.heads, K = config.kv_head_count(), D = config.head_width();
+    row = (H + K) * D;
+    x = random_floats(context, s.N * row), dx = random_floats(context, s.N * row);
+    y = random_floats(context, s.N * row);
+    q_gain = random_floats(context, D), k_gain = random_floats(context, D);
+    dq_gain = random_floats(context, D), dk_gain = random_floats(context, D);
+    rstd = random_floats(context, s.N * (H + K));
+    cosine = random_floats(context, s.T * D / 2), sine = random_floats(context, s.T * D / 2);
+    turn_slowly(s.T, D, *cosine, *sine);
+    scratch = random_floats(context, ops::qk_norm_scratch(s.N, D));
+    shape = {.N = s.N,
+             .T = s.T,
+             .H = H,
+             .K = K,
+             .D = D,
+             .epsilon = kEpsilon,
+             .cosine = cosine->data(),
+             .sine = sine->data()};
+  }
+};
+
+OperationCase qk_norm_forward(const ops::Context& context, const BenchPreset& preset,
+                              const ModelConfig& config) {
+  const Sizes s(preset, config);
+  const QkNormOperands o(context, s, config);
+  return {s.N * o.row, bytes_of(2 * s.N * o.row), 0, [=, &context] {
+            ops::qk_norm_forward(context, o.shape, o.x->data(), o.row, o.q_gain->data(),
+                                 o.k_gain->data(), o.y->data(), o.row, o.rstd->data());
+          }};
+}
+
+// dy is turned back where it lies, so that a second call works on other numbers of the same length.
+OperationCase qk_norm_backward(const ops::Context& context, const BenchPreset& preset,
+                               const ModelConfig& config) {
+  const Sizes s(preset, config);
+  const QkNormOperands o(context, s, config);
+  return {s.N * o.row, bytes_of(4 * s.N * o.row), 0, [=, &context] {
+            ops::qk_norm_backward(context, o.shape, o.x->data(), o.row, o.q_gain->data(),
+                                  o.k_gain->data(), o.rstd->data(), o.y->data(), o.row,
+                                  o.dx->data(), o.row, o.dq_gain->data(), o.dk_gain->data(),
+                                  o.scratch->data());
           }};
 }
 
@@ -234,6 +291,20 @@ OperationCase adamw(const ops::Context& context, const BenchPreset&, const Model
           }};
 }
 
+// Muon's part for the matrix of a block that expands to the MLP.
+OperationCase orthogonalise(const ops::Context& context, const BenchPreset&,
+                            const ModelConfig& config) {
+  const int64_t rows = config.mlp_hidden(), columns = config.width;
+  const Floats x = random_floats(context, rows * columns),
+               out = random_floats(context, rows * columns);
+  const Floats scratch =
+      random_floats(context, optim::orthogonalise_scratch(context, rows, columns));
+  return {rows * columns, bytes_of(2 * rows * columns), optim::orthogonalise_flops(rows, columns),
+          [=, &context] {
+            optim::orthogonalise(context, rows, columns, x->data(), out->data(), scratch->data());
+          }};
+}
+
 OperationCase gradient_norm(const ops::Context& context, const BenchPreset&,
                             const ModelConfig& config) {
   const int64_t count = parameter_floats(config);
@@ -256,10 +327,13 @@ const std::vector<Operation>& operations() {
                                              {"embedding forward", embedding_forward},
                                              {"embedding backward", embedding_backward},
                                              {"rotary", rotary},
+                                             {"qk norm forward", qk_norm_forward},
+                                             {"qk norm backward", qk_norm_backward},
                                              {"dropout", dropout},
                                              {"swiglu forward", swiglu_forward},
                                              {"column sum", column_sum},
                                              {"adamw", adamw},
+                                             {"orthogonalise", orthogonalise},
                                              {"gradient norm", gradient_norm},
                                              {"head 8k dense", dense_head_8k},
                                              {"head 8k composite", composite_head_8k},

@@ -136,6 +136,15 @@ class Iteration {
 
 }  // namespace
 
+double orthogonalise_flops(int64_t rows, int64_t columns) {
+  const int64_t n = std::min(rows, columns);
+  double upper = 0;  // elements of a symmetric product that are computed
+  for (int64_t row = 0; row < n; row += kBandRows)
+    upper += static_cast<double>(std::min(kBandRows, n - row) * (n - row));
+  const auto s = static_cast<double>(n), l = static_cast<double>(std::max(rows, columns));
+  return 2 * (17 * upper * s + upper * l + s * s * l);
+}
+
 int64_t orthogonalise_scratch(const ops::Context& context, int64_t rows, int64_t columns) {
   const int64_t n = std::min(rows, columns), depth = std::max(rows, columns);
   const ops::Gemm symmetric{.m = std::min(kBandRows, n), .n = n, .k = depth};

@@ -145,5 +145,12 @@ TEST(Orthogonalise, ZerosStayAndNansShow) {
   EXPECT_TRUE(std::isnan(orthogonalised(context, 30, 20, x)[0]));
 }
 
+// Of a side of 128 everything is computed, of 256 a band of 192 rows and a square of 64.
+TEST(Orthogonalise, CountsItsOperations) {
+  EXPECT_EQ(orthogonalise_flops(512, 128), 2.0 * (17 * 128 + 2 * 512) * 128 * 128);
+  EXPECT_EQ(orthogonalise_flops(256, 1024),
+            2.0 * ((17 * 256 + 1024) * (192 * 256 + 64 * 64) + 1024 * 256 * 256));
+}
+
 }  // namespace
 }  // namespace cllm::optim
