@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <memory>
@@ -135,8 +136,12 @@ void MappedFile::prefetch(size_t begin, size_t count) const {
   ::madvise(const_cast<std::byte*>(data_) + begin - skipped, count + skipped, MADV_WILLNEED);
 }
 
+fs::path temporary_of(const fs::path& target) {
+  return target.parent_path() / (".tmp-" + target.filename().string());
+}
+
 AtomicFile::AtomicFile(fs::path target) : target_(std::move(target)) {
-  temporary_ = target_.parent_path() / (".tmp-" + target_.filename().string());
+  temporary_ = temporary_of(target_);
   descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (descriptor_ < 0) fail_write(target_);
   buffer_.reserve(kWriteBuffer);
@@ -207,7 +212,7 @@ void write_file(const fs::path& path, std::string_view text) {
 
 AtomicFolder::AtomicFolder(fs::path target) : target_(std::move(target)) {
   if (!target_.has_filename()) target_ = target_.parent_path();  // "out/" is "out"
-  temporary_ = target_.parent_path() / (".tmp-" + target_.filename().string());
+  temporary_ = temporary_of(target_);
   std::error_code error;
   fs::remove_all(temporary_, error);
   make_folder(temporary_);
@@ -233,7 +238,7 @@ void AtomicFolder::commit_to(const fs::path& target) {
 }
 
 void replace_symlink(const fs::path& target, const fs::path& link) {
-  const fs::path temporary = link.parent_path() / (".tmp-" + link.filename().string());
+  const fs::path temporary = temporary_of(link);
   ::unlink(temporary.c_str());
   if (::symlink(target.c_str(), temporary.c_str()) != 0 ||
       ::rename(temporary.c_str(), link.c_str()) != 0)
@@ -247,6 +252,20 @@ void make_folder(const fs::path& path) {
   if (error)
     throw Error(ErrorKind::kRuntime, path.string(), "cannot create the folder: " + error.message(),
                 "choose a place that is writable");
+}
+
+bool holds_only(const fs::path& folder, std::initializer_list<fs::path> entries) {
+  std::error_code error;
+  fs::directory_iterator at(folder, error);
+  for (const fs::directory_iterator end; !error && at != end; at.increment(error)) {
+    const fs::path name = at->path().filename();
+    if (std::ranges::none_of(entries, [&](const fs::path& e) { return e.filename() == name; }))
+      return false;
+  }
+  if (error)
+    throw Error(ErrorKind::kRuntime, folder.string(), "cannot list: " + error.message(),
+                "check its permissions");
+  return true;
 }
 
 void sync_folder(const fs::path& folder) {

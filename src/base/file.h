@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,6 +40,10 @@ class MappedFile {
   size_t size_ = 0;
 };
 
+// The name beside `target` under which AtomicFile, AtomicFolder and replace_symlink make it; a
+// writer that was killed leaves it behind.
+fs::path temporary_of(const fs::path& target);
+
 // A file written under a temporary name beside its target. commit() flushes, fsyncs and renames it
 // over the target; destruction without commit() removes the temporary. write() and commit() throw
 // Error (kRuntime), e.g. on a full disk, and leave the target as it was. Not thread-safe.
@@ -69,9 +74,9 @@ class AtomicFile {
 // replaced.
 void write_file(const fs::path& path, std::string_view text);
 
-// A folder built under a temporary name beside its target ("<parent>/.tmp-<name>"). commit() fsyncs
-// everything in it and renames it to the target, which must not exist (an existing one is an
-// Error); destruction without commit() removes it.
+// A folder built under a temporary name beside its target. commit() fsyncs everything in it and
+// renames it to the target, which must not exist (an existing one is an Error); destruction without
+// commit() removes it.
 class AtomicFolder {
  public:
   explicit AtomicFolder(fs::path target);
@@ -95,6 +100,10 @@ void replace_symlink(const fs::path& target, const fs::path& link);
 
 // create_directories with an Error that names the path.
 void make_folder(const fs::path& path);
+
+// Whether a folder holds no entries but these, by their last names. Error (kRuntime) if it cannot
+// be listed.
+bool holds_only(const fs::path& folder, std::initializer_list<fs::path> entries);
 
 // Makes a rename or creation inside `folder` durable.
 void sync_folder(const fs::path& folder);

@@ -29,10 +29,11 @@ int ablate(const AblateOptions& options, ActionContext& context) {
   options.settings.apply(plan.settings, binder);
   plan.seeds = options.seeds;
   if (!options.budget.empty()) plan.budget = parse_duration(options.budget, "--budget");
+  const fs::path out = options.out.empty() ? "runs/ablation-" + ablation.name : options.out;
   install_signal_handlers();
   const AblationResult result =
-      run_ablation(ablation, plan, options.out, context.command_line, context.log, {poll_signals});
-  write_ablation_report(result, context.command_line, options.out);
+      run_ablation(ablation, plan, out, context.command_line, context.log, {poll_signals});
+  write_ablation_report(result, context.command_line, out);
   context.out.write(context.global.json ? ablation_json(result, context.command_line)
                                         : ablation_markdown(result, context.command_line));
   return 0;
@@ -50,22 +51,16 @@ std::string names() {
 void add_ablate(Program& program) {
   CLI::App* command = add_command(
       program, program.app, "ablate", "Measure what a technique is worth",
-      "  cllm ablate ngram-memory --preset nano --data book.txt --steps 400 --out runs/ablation\n"
+      "  cllm ablate ngram-memory --preset nano --data book.txt --steps 400\n"
       "  cllm ablate ngram-memory --preset nano --data book.txt --budget 10m --seeds 3 --out a\n"
       "  cllm ablate compression --preset nano --data book.txt --seeds 3 --out runs/bits");
   auto options = std::make_shared<AblateOptions>();
-  command
-      ->add_option("NAME", options->name,
-                   "one of: " + names() +
-                       ". The order of ids within a batch is no setting of a training: `cllm bench "
-                       "locality` measures it")
-      ->required();
+  command->add_option("NAME", options->name, "one of: " + names())->required();
   command
       ->add_option("--out", options->out,
-                   "folder of its runs and its report; a second start "
-                   "goes on there")
-      ->type_name("FOLDER")
-      ->required();
+                   "folder of its runs and its report (default: runs/ablation-NAME); a second "
+                   "start goes on there")
+      ->type_name("FOLDER");
   command->add_option("--seeds", options->seeds, "trainings of every arm (default 5)")
       ->type_name("N")
       ->check(CLI::Range(1, 1000).description(""));

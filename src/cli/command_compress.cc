@@ -110,7 +110,11 @@ int compress(const CLI::App& command, const CompressOptions& options, ActionCont
   binder.apply_environment();
   options.fields.apply(binder);
   refuse_idle(command, settings);
-  require_no_model(options.out);
+  const std::string out = options.out.empty()
+                              ? options.model.folder_beside(fmt::format("-{}-bit", settings.bits))
+                              : options.out;
+  remove_finished_work(out);
+  require_no_model(out);
   install_signal_handlers();
   const ModelInUse model = load_model_argument(options.model, context.log);
   const TokenDataset calibration =
@@ -120,18 +124,18 @@ int compress(const CLI::App& command, const CompressOptions& options, ActionCont
   context.log.info(
       fmt::format("{} planned", format_bytes(static_cast<double>(planned_compression_bytes(
                                     *model.loaded.model, engine.context())))));
-  Display display(context.log, options.out);
+  Display display(context.log, out);
   const CompressReport report =
       compress_model({*model.loaded.model, model.loaded.weights.data(), model.tokenizer,
                       TokenView(calibration, 0, calibration.size())},
-                     settings, options.out, engine,
+                     settings, out, engine,
                      {.progress =
                           [&](const CompressProgress& now) {
                             display.update(now.done, now.total, now.part, now.matrix);
                           },
                       .finished = [&](const CompressedPiece& piece,
                                       bool kept) { display.finished(piece, kept); }});
-  print(report, options.out, context);
+  print(report, out, context);
   return 0;
 }
 
@@ -140,10 +144,10 @@ int compress(const CLI::App& command, const CompressOptions& options, ActionCont
 void add_compress(Program& program) {
   CLI::App* command = add_command(
       program, program.app, "compress", "Make a trained model small: a few bits per weight",
-      "  cllm compress runs/demo --bits 3 --calibration stories --out demo-3bit\n"
-      "  cllm compress runs/book --bits 2 --calibration book.txt --out book-2bit\n"
-      "  cllm compress gpt2/ --bits 4 --method gptq --calibration notes/ --out gpt2-4bit\n"
-      "  cllm generate demo-3bit --prompt \"Once upon a time\"");
+      "  cllm compress runs/demo --bits 3 --calibration stories\n"
+      "  cllm compress runs/book --bits 2 --calibration book.txt --out book-small\n"
+      "  cllm compress gpt2/ --bits 4 --method gptq --calibration notes/ --out gpt2-small\n"
+      "  cllm generate runs/demo-3-bit --prompt \"Once upon a time\"");
   auto options = std::make_shared<CompressOptions>();
   options->model.add_to(*command);
   command
@@ -152,9 +156,11 @@ void add_compress(Program& program) {
                    "train`; not the held-out text")
       ->type_name("PATH")
       ->required();
-  command->add_option("--out", options->out, "folder of the compressed model")
-      ->type_name("FOLDER")
-      ->required();
+  command
+      ->add_option("--out", options->out,
+                   "folder of the compressed model (default: RUN-BITS-bit); after a stop the same "
+                   "command goes on there")
+      ->type_name("FOLDER");
   options->fields.add_section<CompressCommandSettings>(*command, "compress");
   command->callback([&program, command, options] {
     program.action = [command, options](ActionContext& context) {

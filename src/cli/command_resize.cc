@@ -49,13 +49,6 @@ class CalibrationSource {
   std::optional<TokenDataset> given_;
 };
 
-// "runs/demo" -> "runs/demo-width-64".
-fs::path default_folder(const std::string& run, int64_t width) {
-  fs::path folder = fs::path(run).lexically_normal();
-  if (!folder.has_filename()) folder = folder.parent_path();
-  return folder += fmt::format("-width-{}", width);
-}
-
 std::string change(double before, double after) {
   return fmt::format("{:.4f} -> {:.4f}", before, after);
 }
@@ -103,8 +96,9 @@ int resize(const ResizeOptions& options, ActionContext& context) {
   const ModelInUse model = load_model_argument(options.model, context.log);
   const ModelConfig& config = model.loaded.model->config();
   const int64_t width = resized_width(settings, config);
-  const std::string out =
-      options.out.empty() ? default_folder(options.model.run, width).string() : options.out;
+  const std::string out = options.out.empty()
+                              ? options.model.folder_beside(fmt::format("-width-{}", width))
+                              : options.out;
   require_no_model(out);
   if (width == config.width)
     context.log.warn(

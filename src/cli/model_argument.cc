@@ -4,6 +4,7 @@
 #include "base/units.h"
 #include "crystal/coded_matrix.h"
 #include "crystal/ngram_prior_file.h"
+#include "runlog/run_folder.h"
 #include "train/checkpoint.h"
 
 namespace cllm::cli {
@@ -34,6 +35,17 @@ void ModelArgument::add_to(CLI::App& command) {
       .add_option("--tokenizer", tokenizer,
                   "the model's tokenizer, if its folder has none: tokenizer.json or a folder")
       ->type_name("PATH");
+}
+
+std::string ModelArgument::folder_beside(const std::string& suffix) const {
+  fs::path folder = fs::path(run).lexically_normal();
+  const fs::path last = folder.filename();
+  if (last == "." || last == "..") folder = fs::absolute(folder).lexically_normal();
+  if (!folder.has_filename()) folder = folder.parent_path();
+  const fs::path steps = folder.parent_path(), owner = steps.parent_path();
+  if (steps.filename() == "checkpoints" && RunFolder::is_run(owner))
+    return fmt::format("{}-{}{}", owner.string(), folder.filename().string(), suffix);
+  return folder.string() + suffix;
 }
 
 ModelInUse load_model_argument(const ModelArgument& argument, Log& log) {

@@ -15,6 +15,9 @@ struct ModelArgument {
   std::string tokenizer;
 
   void add_to(CLI::App& command);
+
+  // The default folder of what is made of the model, beside RUN: "runs/demo" -> "runs/demo-3-bit".
+  std::string folder_beside(const std::string& suffix) const;
 };
 
 struct ModelInUse {

@@ -165,7 +165,7 @@ void RunFolder::remove_run_files() const {
   // What makes it a run goes last: an interrupted removal can be started again.
   for (const fs::path& file : {report(), metrics_csv(), tokenizer(), environment(), stop_file(),
                                metrics(), config(), command()}) {
-    remove_entry(path_ / (".tmp-" + file.filename().string()));
+    remove_entry(temporary_of(file));
     remove_entry(file);
   }
 }

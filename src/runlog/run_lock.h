@@ -1,6 +1,6 @@
 // Exclusive use of a run folder by one process: a lock on RUN/.lock that the kernel releases
-// however the process ends. The file is removed with the lock; one that is left over marks a start
-// that was killed, in a folder that is no run yet.
+// however the process ends. The file is removed with the lock; one that is left over tells of a
+// process that was killed: in a folder that is no run yet, of its start.
 #pragma once
 
 #include <vector>

@@ -25,6 +25,7 @@ constexpr EnumName<QuantiseMethod> kMethodNames[] = {{QuantiseMethod::kRtn, "rtn
                                                      {QuantiseMethod::kLllBabai, "lll-babai"},
                                                      {QuantiseMethod::kLllKbest, "lll-kbest"}};
 constexpr const char* kJobFile = "job.json";
+constexpr const char* kInstructionSet = "instruction_set";  // of a job, not of its result
 
 std::vector<StoredPiece> matrices_of(const Transformer& model) {
   std::vector<StoredPiece> pieces = stored_pieces(model);
@@ -55,6 +56,31 @@ nlohmann::ordered_json job_json(const CompressInputs& inputs, const CompressSett
           {"tokenizer", hash64_hex(inputs.tokenizer.hash())}};
 }
 
+// Empties an unfinished folder but for the lock, which is held. The job goes last: until then it
+// says whose the rest is. What cannot be removed stays.
+void clear_workshop(const fs::path& folder) {
+  std::error_code kept;
+  std::vector<fs::path> doomed;
+  for (fs::directory_iterator at(folder, kept), end; !kept && at != end; at.increment(kept))
+    if (at->path() != RunLock::file(folder) && at->path() != folder / kJobFile)
+      doomed.push_back(at->path());
+  doomed.push_back(folder / kJobFile);
+  for (const fs::path& entry : doomed)
+    fs::remove_all(entry, kept);
+}
+
+// Whether a job, as the unfinished folder has it, is the one that a summary tells of.
+bool is_job_of(const std::string& job, const std::string& summary) {
+  nlohmann::json begun = nlohmann::json::parse(job, nullptr, false);
+  const nlohmann::json made = nlohmann::json::parse(summary, nullptr, false);
+  if (!begun.is_object() || !made.is_object()) return false;
+  begun.erase(kInstructionSet);
+  if (begun.size() + 2 != made.size()) return false;  // summary_json() adds two
+  for (const auto& [key, value] : begun.items())
+    if (!made.contains(key) || made[key] != value) return false;
+  return true;
+}
+
 // The unfinished folder, held by this process.
 class Workshop {
  public:
@@ -62,10 +88,10 @@ class Workshop {
   Workshop(const fs::path& folder, const std::string& job) : folder_(folder), lock_(folder) {
     const fs::path path = folder / kJobFile;
     if (!fs::exists(path)) {
-      for (const fs::directory_entry& entry : fs::directory_iterator(folder))
-        if (entry.path() != RunLock::file(folder))
-          throw Error(ErrorKind::kUsage, folder.string(), "holds something else",
-                      "remove it, or choose another --out");
+      // The job is the first file, so that a call that was killed before it left no other.
+      if (!holds_only(folder, {RunLock::file(folder), temporary_of(path)}))
+        throw Error(ErrorKind::kUsage, folder.string(), "holds something else",
+                    "remove it, or choose another --out");
       write_file(path, job);
     } else if (read_file(path) != job) {
       throw Error(ErrorKind::kUsage, folder.string(),
@@ -227,9 +253,25 @@ void require_no_model(const fs::path& out) {
                 "choose another --out or remove it");
 }
 
+void remove_finished_work(const fs::path& out) {
+  if (out.empty()) return;
+  const fs::path unfinished = unfinished_folder(out);
+  const fs::path job = unfinished / kJobFile, summary = out / kCompressionFile;
+  std::error_code kept;
+  if (!fs::is_directory(unfinished, kept) || !fs::exists(summary, kept)) return;
+  const bool cleared = holds_only(unfinished, {RunLock::file(unfinished)});
+  if (!cleared && !(fs::exists(job, kept) && is_job_of(read_file(job), read_file(summary)))) return;
+  {
+    const RunLock lock(unfinished);
+    clear_workshop(unfinished);
+  }
+  fs::remove(unfinished, kept);
+}
+
 CompressReport compress_model(const CompressInputs& inputs, const CompressSettings& settings,
                               const fs::path& out, const Engine& engine,
                               const CompressControls& controls) {
+  remove_finished_work(out);
   require_no_model(out);
   if (inputs.model.config().embedding == nn::EmbeddingKind::kLattice)
     throw Error(ErrorKind::kUsage, "compress",
@@ -240,7 +282,7 @@ CompressReport compress_model(const CompressInputs& inputs, const CompressSettin
       "compress it on a larger machine: what a model reads with is set by its widths");
   const nlohmann::ordered_json job = job_json(inputs, settings);
   nlohmann::ordered_json here = job;
-  here["instruction_set"] = engine.context().kernels.name;
+  here[kInstructionSet] = engine.context().kernels.name;
   CompressReport report;
   const fs::path unfinished = unfinished_folder(out);
   {
@@ -253,9 +295,10 @@ CompressReport compress_model(const CompressInputs& inputs, const CompressSettin
     write_file(folder.path() / kCompressionFile, summary_json(job, report).dump(2) + "\n");
     write_manifest(folder.path());
     folder.commit_to(fs::absolute(out));
+    clear_workshop(unfinished);
   }
   std::error_code kept;
-  fs::remove_all(unfinished, kept);
+  fs::remove(unfinished, kept);
   return report;
 }
 

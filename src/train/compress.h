@@ -80,6 +80,11 @@ int64_t planned_compression_bytes(const Transformer& model, const ops::Context& 
 // Error (kUsage) if there is something at `out` already.
 void require_no_model(const fs::path& out);
 
+// What a call that was killed after it had put `out` in place left of its records: removes
+// OUT.unfinished/ if compression.json says that it was what `out` was made of. Error (kRuntime) if
+// another process works there.
+void remove_finished_work(const fs::path& out);
+
 // Writes the folder `out`. Error (kUsage) if it exists, or if OUT.unfinished/ belongs to another
 // model, text, settings or instruction set; (kRuntime) if something cannot be written, or another
 // process works on it; errors of the quantiser name the matrix. The same bytes for any number of

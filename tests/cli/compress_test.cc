@@ -1,4 +1,6 @@
 // cllm compress, and what its result is used for.
+#include <fmt/format.h>
+
 #include "cli/tiny_run.h"
 
 namespace cllm::cli {
@@ -42,6 +44,28 @@ TEST_F(CompressCommand, TheResultIsAModelForEveryCommand) {
       run_program({"train", "--init", out, "--data", text_, "--steps", "1", "--batch-size", "2",
                    "--threads", "2", "--out", second});
   EXPECT_EQ(trained.code, 0) << trained.err;
+}
+
+TEST_F(CompressCommand, TheDefaultFolderIsBesideTheRun) {
+  const auto compress_to_default = [&](const std::string& run, const std::string& bits,
+                                       const ProgramOptions& options = {}) {
+    return run_program({"compress", run, "--bits", bits, "--calibration", text_, "--method", "rtn",
+                        "--threads", "2", "--quiet", "--json"},
+                       options);
+  };
+  EXPECT_EQ(parse_json(compress_to_default(run_, "6"))["model"], run_ + "-6-bit");
+  EXPECT_EQ(parse_json(compress_to_default(run_ + "/", "2.5"))["model"], run_ + "-2.5-bit");
+  EXPECT_EQ(compress_to_default(".", "5", {.folder = run_}).code, 0);
+  for (const auto& step : fs::directory_iterator(run_ + "/checkpoints"))
+    EXPECT_EQ(parse_json(compress_to_default(step.path().string(), "6"))["model"],
+              run_ + "-" + step.path().filename().string() + "-6-bit");
+  for (const char* bits : {"6", "5", "2.5"})
+    EXPECT_TRUE(fs::exists(fmt::format("{}-{}-bit/model.safetensors", run_, bits))) << bits;
+  expect_error(compress_to_default(run_, "6"), 2, "run-6-bit: exists already");
+  // Unfinished work lies beside it, and belongs to one method.
+  fs::create_directory(run_ + "-4-bit.unfinished");
+  write_file(run_ + "-4-bit.unfinished/job.json", "{}\n");
+  expect_error(compress_to_default(run_, "4"), 2, "holds unfinished work on another model");
 }
 
 TEST_F(CompressCommand, MistakesAreOneLine) {

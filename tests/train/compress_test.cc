@@ -143,6 +143,69 @@ TEST_F(Compress, GoesOnWhereItWasStopped) {
   EXPECT_EQ(contents("out"), contents("straight"));
 }
 
+// Killed before the job was written: nothing, the lock, or half of the job.
+TEST_F(Compress, AStartThatWasKilledIsStartedAgain) {
+  using Names = std::vector<std::string>;
+  compress("straight");
+  const fs::path unfinished = unfinished_folder(folder_ / "out");
+  for (const Names& left : {Names{}, Names{".lock"}, Names{".lock", ".tmp-job.json"}}) {
+    fs::create_directory(unfinished);
+    for (const std::string& name : left)
+      write_file(unfinished / name, "{");
+    compress("out");
+    EXPECT_EQ(contents("out"), contents("straight"));
+    EXPECT_FALSE(fs::exists(unfinished));
+    fs::remove_all(folder_ / "out");
+  }
+  fs::create_directory(unfinished);
+  write_file(unfinished / ".tmp-job.json", "{");
+  write_file(unfinished / "mine.txt", "mine");
+  EXPECT_THAT(error_of(ErrorKind::kUsage, [&] { compress("out"); }),
+              HasSubstr("holds something else"));
+  EXPECT_EQ(read_file(unfinished / "mine.txt"), "mine");
+}
+
+// Half of a record, and a folder of the model that is not whole.
+TEST_F(Compress, WhatAKilledWriterLeftIsWrittenAgain) {
+  compress("straight");
+  EXPECT_NE(error_of(ErrorKind::kRuntime, [&] { compress("out", stopping_after(2)); }), "");
+  const fs::path unfinished = unfinished_folder(folder_ / "out");
+  write_file(unfinished / ".lock", "");
+  write_file(unfinished / ".tmp-matrix-00002", "CLX1");
+  fs::create_directory(unfinished / ".tmp-model");
+  write_file(unfinished / ".tmp-model" / ".tmp-model.safetensors", "half");
+  compress("out");
+  EXPECT_EQ(contents("out"), contents("straight"));
+  EXPECT_FALSE(fs::exists(unfinished));
+}
+
+// Killed after the model was in place, before the records were gone.
+TEST_F(Compress, RecordsOfAFinishedModelAreRemoved) {
+  compress("straight");
+  const std::map<std::string, std::string> made = contents("straight");
+  EXPECT_NE(error_of(ErrorKind::kRuntime, [&] { compress("out", stopping_after(3)); }), "");
+  fs::rename(folder_ / "straight", folder_ / "out");
+  EXPECT_THAT(error_of(ErrorKind::kUsage, [&] { compress("out"); }), HasSubstr("exists already"));
+  EXPECT_FALSE(fs::exists(unfinished_folder(folder_ / "out")));
+  EXPECT_EQ(contents("out"), made);
+  // Killed between the last record and its folder.
+  fs::create_directory(unfinished_folder(folder_ / "out"));
+  write_file(unfinished_folder(folder_ / "out") / ".lock", "");
+  EXPECT_THAT(error_of(ErrorKind::kUsage, [&] { compress("out"); }), HasSubstr("exists already"));
+  EXPECT_FALSE(fs::exists(unfinished_folder(folder_ / "out")));
+  // Those of another model are not, nor of nothing that is known.
+  fs::create_directory(unfinished_folder(folder_ / "out"));
+  write_file(unfinished_folder(folder_ / "out") / "job.json", "{}");
+  EXPECT_THAT(error_of(ErrorKind::kUsage, [&] { compress("out"); }), HasSubstr("exists already"));
+  EXPECT_TRUE(fs::exists(unfinished_folder(folder_ / "out") / "job.json"));
+  EXPECT_NE(error_of(ErrorKind::kRuntime, [&] { compress("other", stopping_after(3)); }), "");
+  settings_.bits = 3;
+  compress("three");
+  fs::rename(folder_ / "three", folder_ / "other");
+  EXPECT_THAT(error_of(ErrorKind::kUsage, [&] { compress("other"); }), HasSubstr("exists already"));
+  EXPECT_TRUE(fs::exists(unfinished_folder(folder_ / "other") / "matrix-00002"));
+}
+
 TEST_F(Compress, UnfinishedWorkOnSomethingElseIsLeftAlone) {
   EXPECT_NE(error_of(ErrorKind::kRuntime, [&] { compress("out", stopping_after(2)); }), "");
   settings_.bits = 3;
