@@ -223,6 +223,26 @@ Json arm_json(const AblationArm& arm, const std::vector<ArmRun>& runs) {
   return json;
 }
 
+// Of every training: the order of its data, and the first values of the parameters that all arms
+// have, "-" if there are none.
+std::string hashes_text(const AblationResult& result) {
+  const Equality equality = equality_of(result);
+  std::string text = "| arm | seed | order of the data | first values |\n|---|---|---|---|\n";
+  for (size_t arm = 0; arm < result.runs.size(); ++arm) {
+    if (result.ablation.arms[arm].derived) continue;
+    for (const ArmRun& run : result.runs[arm]) {
+      std::string values;
+      for (const auto& [name, hash] : run.initial_hashes)
+        if (equality.shared.contains(name)) values += hash;
+      const std::string hash =
+          values.empty() ? "-" : hash64_hex(hash64(values.data(), values.size()));
+      text += fmt::format("| {} | {} | {} | {} |\n", result.ablation.arms[arm].name, run.seed,
+                          run.order_hash, hash);
+    }
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string ablation_markdown(const AblationResult& result, const std::string& command) {
@@ -234,10 +254,7 @@ std::string ablation_markdown(const AblationResult& result, const std::string& c
     text += "- " + claim_sentence(result, claim) + "\n";
   text += "\n" + table_text(result);
   text += "\nIntervals are 95 %, by Student's t over the seeds. Seconds are of training alone.\n\n";
-  text += equality_text(result) + "\n\n| seed | order of the data |\n|---|---|\n";
-  for (const ArmRun& run : result.runs.front())
-    text += fmt::format("| {} | {} |\n", run.seed, run.order_hash);
-  text += "\n";
+  text += equality_text(result) + "\n\n" + hashes_text(result) + "\n";
   for (const Picture& picture : kPictures)
     text += fmt::format("![by {}]({})\n", picture.name, picture_file(picture));
   return text;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "crystal/absorbed_model.h"
 #include "crystal/coded_matrix.h"
 #include "crystal/ngram_prior_file.h"
 #include "data/prepare.h"
@@ -82,6 +83,13 @@ Figures make(const RoundedArm&, Source& source, const DerivedInputs& inputs, con
           {Quantity::kBytes, static_cast<double>(bytes - halves)}};
 }
 
+Figures figures_of_folder(const fs::path& folder, const Source& source,
+                          const DerivedInputs& inputs) {
+  const LoadedModel model = load_any_model(folder);
+  return {{Quantity::kLoss, held_out_loss(source, *model.model, model.weights.data(), inputs)},
+          {Quantity::kBytes, static_cast<double>(model_file_bytes(folder))}};
+}
+
 Figures make(const CompressedArm& arm, Source& source, const DerivedInputs& inputs,
              const fs::path& place) {
   if (fs::exists(place)) {
@@ -96,9 +104,23 @@ Figures make(const CompressedArm& arm, Source& source, const DerivedInputs& inpu
                    {.progress = [&](const CompressProgress&) { inputs.check_stop(); },
                     .finished = [](const CompressedPiece&, bool) {}});
   }
-  const LoadedModel small = load_any_model(place);
-  return {{Quantity::kLoss, held_out_loss(source, *small.model, small.weights.data(), inputs)},
-          {Quantity::kBytes, static_cast<double>(model_file_bytes(place))}};
+  return figures_of_folder(place, source, inputs);
+}
+
+Figures make(const ResizedArm& arm, Source& source, const DerivedInputs& inputs,
+             const fs::path& place) {
+  if (fs::exists(place)) {
+    verify_resized(place);
+  } else {
+    ResizeSettings settings;
+    settings.width = arm.width;
+    settings.method = arm.method;
+    resize_model({source.model(), source.loaded.weights.data(), source.corpus.tokenizer,
+                  source.corpus.train},
+                 settings, place, inputs.engine,
+                 [&](std::string_view, int64_t, int64_t) { inputs.check_stop(); });
+  }
+  return figures_of_folder(place, source, inputs);
 }
 
 // Of the run's model, by target of the windows.
@@ -156,6 +178,9 @@ struct Describe {
   std::string operator()(const CompressedArm& arm) const {
     return fmt::format("compressed by {}, {} bits", quantise_method_name(arm.method), arm.bits);
   }
+  std::string operator()(const ResizedArm& arm) const {
+    return fmt::format("resized to width {} by {}", arm.width, resize_method_name(arm.method));
+  }
   std::string operator()(const CountsArm& arm) const {
     return fmt::format("{}modified Kneser-Ney of order {}", arm.mixed ? "mixed with " : "",
                        arm.order);
@@ -171,6 +196,12 @@ struct Refuse {
     if (settings.model.embedding == nn::EmbeddingKind::kLattice)
       throw Error(ErrorKind::kUsage, "model.embedding",
                   "a lattice is rounded already, and is not compressed", "choose another one");
+  }
+  void operator()(const ResizedArm& arm) const {
+    ResizeSettings resize;
+    resize.width = arm.width;
+    resized_width(resize, settings.model);
+    resized_config(settings.model, arm.width);
   }
   void operator()(const CountsArm&) const {}
   void operator()(const ChoiceArm& arm) const { refuse_choice(arm, settings); }

@@ -1,6 +1,7 @@
 // Arms of an ablation that are not trained but made of a run that was: its model compressed or
-// rounded, the counts of its text in its place or beside it, or its next token chosen in another
-// way. Everything is measured on the run's own held-out text, in the windows of its evaluations.
+// rounded or narrower, the counts of its text in its place or beside it, or its next token chosen
+// in another way. Everything is measured on the run's own held-out text, in the windows of its
+// evaluations.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +14,7 @@
 #include "model/engine.h"
 #include "runlog/run_folder.h"
 #include "train/arm_figures.h"
+#include "train/resize.h"
 #include "train/settings.h"
 
 namespace cllm {
@@ -25,6 +27,12 @@ struct CompressedArm {
 
 // Every parameter as bf16.
 struct RoundedArm {};
+
+// train/resize.h, calibrated on the run's training text.
+struct ResizedArm {
+  ResizeMethod method = ResizeMethod::kPca;
+  int64_t width = 0;
+};
 
 // Modified Kneser-Ney fitted on the run's training text; mixed: with the run's model
 // (train/mixture.h).
@@ -42,7 +50,7 @@ struct ChoiceArm {
 
 struct DerivedArm {
   std::string source;  // name of the arm that is trained
-  std::variant<RoundedArm, CompressedArm, CountsArm, ChoiceArm> how;
+  std::variant<RoundedArm, CompressedArm, ResizedArm, CountsArm, ChoiceArm> how;
 };
 
 // For people, and to know an arm again: "compressed by gptq, 3 bits".
@@ -62,8 +70,9 @@ struct DerivedInputs {
 };
 
 // The figures of an arm, read from the file `place`.json, or made and stored there; a compressed
-// model is kept in the folder `place`. What an earlier call has finished is not made again. Error
-// (kUsage, kData) if the run cannot serve, or what is stored is damaged; errors of compress_model.
+// or resized model is kept in the folder `place`. What an earlier call has finished is not made
+// again. Error (kUsage, kData) if the run cannot serve, or what is stored is damaged; errors of
+// compress_model and resize_model.
 Figures derive(const DerivedArm& arm, const DerivedInputs& inputs, const fs::path& place);
 
 }  // namespace cllm

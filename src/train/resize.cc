@@ -18,11 +18,6 @@ namespace {
 constexpr EnumName<ResizeMethod> kMethodNames[] = {{ResizeMethod::kPca, "pca"},
                                                    {ResizeMethod::kSlice, "slice"}};
 
-std::string method_name(ResizeMethod method) {
-  const auto* const found = std::ranges::find(kMethodNames, method, &EnumName<ResizeMethod>::value);
-  return std::string(found->name);
-}
-
 // What each site's norm gives, as its second moments.
 std::vector<std::vector<double>> site_moments(const AbsorbedModel& absorbed,
                                               const InputMoments& moments) {
@@ -116,6 +111,10 @@ void write_folder(const fs::path& out, const ResizedModel& resized, const Tokeni
 
 }  // namespace
 
+std::string_view resize_method_name(ResizeMethod method) {
+  return std::ranges::find(kMethodNames, method, &EnumName<ResizeMethod>::value)->name;
+}
+
 void ResizeSettings::list(FieldList& fields) {
   fields.add("width", width,
              {.help = "width of the residual stream; 0 = half of what it is",
@@ -156,7 +155,7 @@ ResizeReport resize_model(const ResizeInputs& inputs, const ResizeSettings& sett
   ResizeReport report;
   report.from = inputs.model.config().width;
   report.to = resized_width(settings, inputs.model.config());
-  report.method = method_name(settings.method);
+  report.method = resize_method_name(settings.method);
   report.parameters_before = inputs.model.parameters().count();
   ThreadPool& pool = engine.context().pool;
   const AbsorbedModel absorbed(inputs.model, inputs.weights, pool);

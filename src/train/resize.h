@@ -21,6 +21,7 @@ namespace cllm {
 inline constexpr std::string_view kResizeFile = "resize.json";
 
 enum class ResizeMethod { kPca, kSlice };
+std::string_view resize_method_name(ResizeMethod method);  // "pca"
 
 struct ResizeSettings {
   int64_t width = 0;  // 0: half the model's

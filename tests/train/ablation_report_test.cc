@@ -1,5 +1,6 @@
 #include "train/ablation_report.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include <cmath>
@@ -21,6 +22,9 @@ TEST(AblationReport, SaysWhatHolds) {
   EXPECT_THAT(better, HasSubstr("`cllm ablate a-name`"));
   EXPECT_THAT(better, HasSubstr("the order of the data (yes"));
   EXPECT_THAT(better, HasSubstr("the first values of 1 of the 1 parameters"));
+  const std::string first = hash64_hex(hash64("first", 5));
+  for (const char* arm : {"plain", "with"})
+    EXPECT_THAT(better, HasSubstr(fmt::format("| {} | 2 | order | {} |\n", arm, first)));
   EXPECT_THAT(ablation_markdown(result_of(1.5, 2), "c"), HasSubstr("**refuted**"));
   EXPECT_THAT(ablation_markdown(result_of(2, 2.004), "c"), HasSubstr("**within noise**"));
 }
@@ -47,6 +51,9 @@ TEST(AblationReport, SeesArmsThatAreNotComparable) {
   EXPECT_THAT(text, HasSubstr("the order of the data (NO"));
   EXPECT_THAT(text, HasSubstr("of 0 of the 1 parameters"));
   EXPECT_THAT(text, HasSubstr("Only in some arms: extra."));
+  const std::string first = hash64_hex(hash64("first", 5)), other = hash64_hex(hash64("other", 5));
+  EXPECT_THAT(text, HasSubstr(fmt::format("| with | 2 | order | {} |\n", other)));
+  EXPECT_THAT(text, HasSubstr(fmt::format("| with | 3 | another | {} |\n", first)));
 }
 
 TEST(AblationReport, OneSeedHasNoVerdict) {

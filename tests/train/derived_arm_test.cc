@@ -69,6 +69,26 @@ TEST_F(Derived, CompressesTheModelOfTheRun) {
   EXPECT_NE(coarse.at(Quantity::kLoss), fine.at(Quantity::kLoss));
 }
 
+// At the model's own width the stream is only turned.
+TEST_F(Derived, ResizesTheModelOfTheRun) {
+  RunSettings wanted = without_samples();
+  const int64_t width = wanted.model.width;
+  const RunResult result = start(wanted, "run");
+  const auto resized = [](ResizeMethod method, int64_t to) {
+    return DerivedArm{"run", ResizedArm{method, to}};
+  };
+  EXPECT_EQ(description(resized(ResizeMethod::kPca, 64)), "run: resized to width 64 by pca");
+  const Figures turned = make("run", resized(ResizeMethod::kPca, width), "turned");
+  EXPECT_NEAR(turned.at(Quantity::kLoss), result.last.loss, 1e-3);
+  const Figures cut = make("run", resized(ResizeMethod::kPca, width / 2), "cut");
+  EXPECT_LT(cut.at(Quantity::kBytes), turned.at(Quantity::kBytes));
+  EXPECT_EQ(cut.at(Quantity::kBytes), static_cast<double>(model_file_bytes(folder_ / "cut")));
+  fs::remove(folder_ / "cut.json");
+  EXPECT_EQ(make("run", resized(ResizeMethod::kPca, width / 2), "cut"), cut) << "made again";
+  EXPECT_NE(make("run", resized(ResizeMethod::kSlice, width / 2), "slice").at(Quantity::kLoss),
+            cut.at(Quantity::kLoss));
+}
+
 // Stopped at any place, it goes on to the same figures and the same model.
 TEST_F(Derived, SurvivesAStop) {
   start(without_samples(), "run");
@@ -147,6 +167,11 @@ TEST_F(Derived, IsRefusedBeforeATraining) {
   EXPECT_THAT(refusal(compressed(3),
                       [](RunSettings& s) { s.model.embedding = nn::EmbeddingKind::kLattice; }),
               HasSubstr("model.embedding"));
+  const DerivedArm half{"run", ResizedArm{ResizeMethod::kPca, 64}};
+  EXPECT_THAT(refusal(half, [](RunSettings& s) { s.model.width = 32; }), HasSubstr("64 is above"));
+  EXPECT_THAT(
+      refusal(half, [](RunSettings& s) { s.model.embedding = nn::EmbeddingKind::kFactorised; }),
+      HasSubstr("dense embedding"));
   EXPECT_THAT(refusal(choice(512), [](RunSettings& s) { s.model.prior_order = 3; }),
               HasSubstr("model.prior_order"));
   EXPECT_THAT(refusal(choice(512),
