@@ -6,6 +6,7 @@
 #include <cstring>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "base/check.h"
 #include "base/clock.h"
@@ -16,16 +17,6 @@
 namespace cllm::bench {
 namespace {
 
-constexpr int64_t kSortedRows = 64;  // of a task of the sorted gather and scatter
-constexpr int64_t kColumns = 64;     // of a task of the sorted scatter
-
-int64_t token_of(uint64_t key) {
-  return static_cast<int64_t>(key >> 32);
-}
-int64_t place_of(uint64_t key) {
-  return static_cast<int64_t>(key & 0xffffffffu);
-}
-
 // The stream in one order, with the sorted keys of every batch.
 struct OrderedStream {
   RowOrder order;
@@ -33,32 +24,34 @@ struct OrderedStream {
   std::vector<uint64_t> keys;
 };
 
-std::vector<OrderedStream> ordered_streams(const TokenStream& stream, int64_t N) {
+std::vector<OrderedStream> ordered_streams(const ops::Context& context, const TokenStream& stream,
+                                           int64_t N) {
   std::vector<OrderedStream> all;
   for (const RowOrder order : row_orders(stream)) {
     OrderedStream& next = all.emplace_back(OrderedStream{order, rows_in_order(stream, order), {}});
     next.keys.resize(next.rows.size());
     for (size_t at = 0; at + static_cast<size_t>(N) <= next.rows.size();
          at += static_cast<size_t>(N))
-      RowProblem::sort(next.rows.data() + at, N, next.keys.data() + at);
+      ops::sort_tokens(context, N, next.rows.data() + at, next.keys.data() + at);
   }
   return all;
 }
 
-void run_batch(RowProblem& problem, RowWork work, const OrderedStream& stream, size_t at, int64_t N,
+void run_batch(RowProblem& problem, RowWork work, const OrderedStream& stream, size_t at,
                std::vector<uint64_t>& spare) {
   const int32_t* rows = stream.rows.data() + at;
+  const uint64_t* keys = stream.keys.data() + at;
   switch (work) {
     case RowWork::kGather:
-      return problem.gather(rows);
+      return problem.gather(rows, nullptr);
     case RowWork::kSortedGather:
-      return problem.gather_sorted(stream.keys.data() + at);
+      return problem.gather(rows, keys);
     case RowWork::kSort:
-      return RowProblem::sort(rows, N, spare.data());
+      return problem.sort(rows, spare.data());
     case RowWork::kScatter:
-      return problem.scatter(rows);
+      return problem.scatter(rows, nullptr);
     case RowWork::kSortedScatter:
-      return problem.scatter_sorted(rows);
+      return problem.scatter(rows, keys);
   }
 }
 
@@ -70,7 +63,7 @@ double measure_pass(RowProblem& problem, RowWork work, const OrderedStream& stre
   std::vector<double> seconds;
   for (int64_t batch = 0; batch < batches; ++batch) {
     const double start = steady_seconds();
-    run_batch(problem, work, stream, static_cast<size_t>(batch * N), N, spare);
+    run_batch(problem, work, stream, static_cast<size_t>(batch * N), spare);
     seconds.push_back(steady_seconds() - start);
   }
   return 1e9 * spread(std::move(seconds)).median / static_cast<double>(N);
@@ -82,7 +75,6 @@ const char* pages_name(Pages pages) {
 
 // One table with what is measured on it.
 struct TableJob {
-  const ops::Context& context;
   const std::vector<OrderedStream>& streams;
   int64_t C, N;
   Pages pages;
@@ -91,8 +83,8 @@ struct TableJob {
 // Every work in every order takes turns; [work, order][round].
 std::vector<std::vector<double>> measure_table(const TableJob& job, RowProblem& problem, int rounds,
                                                const Progressed& progress) {
-  const std::string wrong = problem.differing_results(job.streams.front().rows.data());
-  CHECK_MSG(wrong.empty(), "{}", wrong);
+  const OrderedStream& first = job.streams.front();
+  CHECK(problem.orders_agree(first.rows.data(), first.keys.data()));
   std::vector<uint64_t> spare(static_cast<size_t>(job.N));
   std::vector<Subject> subjects;
   for (const RowWork work : kRowWorks)
@@ -137,95 +129,48 @@ const char* row_work_name(RowWork work) {
     case RowWork::kSortedScatter:
       break;
   }
-  return "sort and scatter";
+  return "scatter of sorted tokens";
 }
 
 RowProblem::RowProblem(const ops::Context& context, int64_t V, int64_t C, int64_t N, Pages pages)
-    : context_(context),
-      C_(C),
-      N_(N),
-      table_(V * C, pages),
-      x_(N * C, "rows of a batch"),
-      keys_(static_cast<size_t>(N)) {}
+    : context_(context), C_(C), N_(N), table_(V * C, pages), x_(N * C, "rows of a batch") {}
 
-void RowProblem::gather(const int32_t* tokens) {
-  ops::embedding_forward(context_, N_, N_, C_, tokens, table_.data(), nullptr, x_.data());
+void RowProblem::gather(const int32_t* tokens, const uint64_t* keys) {
+  ops::embedding_forward(context_, N_, N_, C_, tokens, table_.data(), nullptr, x_.data(), keys);
 }
 
-void RowProblem::gather_sorted(const uint64_t* keys) {
-  const int64_t tasks = (N_ + kSortedRows - 1) / kSortedRows;
-  context_.pool.parallel_for(tasks, [&](int64_t task, int) {
-    const int64_t end = std::min(N_, (task + 1) * kSortedRows);
-    for (int64_t i = task * kSortedRows; i < end; ++i) {
-      const float* row = table_.data() + token_of(keys[i]) * C_;
-      context_.kernels.fp32.rows.embed(C_, 1, &row, x_.data() + place_of(keys[i]) * C_);
-    }
-  });
+void RowProblem::sort(const int32_t* tokens, uint64_t* keys) {
+  ops::sort_tokens(context_, N_, tokens, keys);
 }
 
-void RowProblem::sort(const int32_t* tokens, int64_t N, uint64_t* keys) {
-  for (int64_t n = 0; n < N; ++n)
-    keys[n] =
-        static_cast<uint64_t>(static_cast<uint32_t>(tokens[n])) << 32 | static_cast<uint64_t>(n);
-  std::sort(keys, keys + N);
+void RowProblem::scatter(const int32_t* tokens, const uint64_t* keys) {
+  ops::embedding_backward(context_, N_, N_, C_, tokens, x_.data(), table_.data(), nullptr, keys);
 }
 
-void RowProblem::scatter(const int32_t* tokens) {
-  ops::embedding_backward(context_, N_, N_, C_, tokens, x_.data(), table_.data(), nullptr);
-}
-
-// A row of the table has one writer: the task of the first sorted place of its token.
-void RowProblem::scatter_sorted(const int32_t* tokens) {
-  sort(tokens, N_, keys_.data());
-  const int64_t groups = (N_ + kSortedRows - 1) / kSortedRows;
-  const int64_t column_groups = (C_ + kColumns - 1) / kColumns;
-  context_.pool.parallel_for(groups * column_groups, [&](int64_t task, int) {
-    const int64_t begin = task / column_groups * kSortedRows, end = begin + kSortedRows;
-    const int64_t column = task % column_groups * kColumns;
-    int64_t i = begin;
-    const auto begins_token = [&] {
-      return i == 0 ||
-             token_of(keys_[static_cast<size_t>(i)]) != token_of(keys_[static_cast<size_t>(i - 1)]);
-    };
-    while (i < N_ && i < end && !begins_token())
-      ++i;
-    for (const int64_t first = i; first < end && i < N_ && (i < end || !begins_token()); ++i) {
-      const uint64_t key = keys_[static_cast<size_t>(i)];
-      context_.kernels.fp32.rows.accumulate(std::min(kColumns, C_ - column),
-                                            x_.data() + place_of(key) * C_ + column,
-                                            table_.data() + token_of(key) * C_ + column);
-    }
-  });
-}
-
-std::string RowProblem::differing_results(const int32_t* tokens) {
-  const auto same = [](const float* a, const std::vector<float>& b) {
-    return std::memcmp(a, b.data(), b.size() * sizeof(float)) == 0;
-  };
+bool RowProblem::orders_agree(const int32_t* tokens, const uint64_t* keys) {
   const Philox source(5, RandomStream::kTest);
   for (int64_t i = 0; i < x_.floats(); ++i)
     x_.data()[i] = static_cast<float>(2 * source.uniform(0, static_cast<uint64_t>(i)) - 1);
-  scatter(tokens);
-  const std::vector<float> table(table_.data(), table_.data() + table_.floats());
+  const auto results = [&](const uint64_t* order) {
+    std::fill_n(table_.data(), table_.floats(), 0.0f);
+    scatter(tokens, order);
+    std::vector<float> all(table_.data(), table_.data() + table_.floats());
+    Arena kept = std::exchange(x_, Arena(x_.floats(), "rows of a batch"));
+    gather(tokens, order);
+    all.insert(all.end(), x_.data(), x_.data() + x_.floats());
+    x_ = std::move(kept);
+    return all;
+  };
+  const std::vector<float> one = results(nullptr), other = results(keys);
   std::fill_n(table_.data(), table_.floats(), 0.0f);
-  scatter_sorted(tokens);
-  if (!same(table_.data(), table)) return "the scatters differ";
-  std::vector<uint64_t> keys(static_cast<size_t>(N_));
-  sort(tokens, N_, keys.data());
-  gather(tokens);
-  const std::vector<float> x(x_.data(), x_.data() + x_.floats());
-  std::fill_n(x_.data(), x_.floats(), 0.0f);
-  gather_sorted(keys.data());
-  if (!same(x_.data(), x)) return "the gathers differ";
-  std::fill_n(table_.data(), table_.floats(), 0.0f);
-  return "";
+  return std::memcmp(one.data(), other.data(), one.size() * sizeof(float)) == 0;
 }
 
 void measure_rows(const ops::Context& context, const TokenStream& stream, const RowsWanted& wanted,
                   int rounds, const Progressed& progress, Report& report) {
   CHECK_MSG(std::ssize(stream.ids) >= wanted.batch, "{} tokens, batches of {}", stream.ids.size(),
             wanted.batch);
-  const std::vector<OrderedStream> streams = ordered_streams(stream, wanted.batch);
+  const std::vector<OrderedStream> streams = ordered_streams(context, stream, wanted.batch);
   std::vector<std::vector<std::string>> table = {{"ns per token (quartiles)"}};
   for (const OrderedStream& ordered : streams)
     table[0].push_back(row_order_name(ordered.order));
@@ -233,7 +178,7 @@ void measure_rows(const ops::Context& context, const TokenStream& stream, const 
   int64_t done_jobs = 0;
   for (const int64_t C : wanted.widths)
     for (const Pages pages : {Pages::kSmall, Pages::kHuge}) {
-      const TableJob job{context, streams, C, wanted.batch, pages};
+      const TableJob job{streams, C, wanted.batch, pages};
       RowProblem problem(context, stream.V, C, wanted.batch, pages);
       const auto figures = measure_table(job, problem, rounds, [&](int64_t done, int64_t total) {
         if (progress) progress(done_jobs * total + done, jobs * total);

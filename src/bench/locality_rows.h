@@ -14,9 +14,8 @@
 
 namespace cllm::bench {
 
-// gather and scatter are those of training (ops/embedding.h). "gather of sorted tokens" and "sort"
-// are parts of a gather that would sort; "sort and scatter" gives every row of the table one
-// writer.
+// Those of training (ops/embedding.h): with parallel.token_order = batch the gather and the
+// scatter, with sorted the sort and both of sorted tokens.
 enum class RowWork { kGather, kSortedGather, kSort, kScatter, kSortedScatter };
 inline constexpr RowWork kRowWorks[] = {RowWork::kGather, RowWork::kSortedGather, RowWork::kSort,
                                         RowWork::kScatter, RowWork::kSortedScatter};
@@ -28,16 +27,13 @@ class RowProblem {
   // Error (kMemory).
   RowProblem(const ops::Context& context, int64_t V, int64_t C, int64_t N, Pages pages);
 
-  // tokens [N]; keys [N] = token * 2^32 + place, sorted.
-  void gather(const int32_t* tokens);
-  void gather_sorted(const uint64_t* keys);
-  static void sort(const int32_t* tokens, int64_t N, uint64_t* keys);
-  void scatter(const int32_t* tokens);
-  void scatter_sorted(const int32_t* tokens);
+  // tokens [N]; keys [N] = those of ops::sort_tokens, or null.
+  void gather(const int32_t* tokens, const uint64_t* keys);
+  void sort(const int32_t* tokens, uint64_t* keys);
+  void scatter(const int32_t* tokens, const uint64_t* keys);
 
-  // "" if both gathers and both scatters of this batch give the same bits, else which do not. The
-  // table is zero then.
-  std::string differing_results(const int32_t* tokens);
+  // Whether both orders gather and scatter the same bits of this batch. The table is zero then.
+  bool orders_agree(const int32_t* tokens, const uint64_t* keys);
 
   double huge_share() const { return table_.huge_share(); }
 
@@ -46,7 +42,6 @@ class RowProblem {
   int64_t C_, N_;
   PagedFloats table_;
   Arena x_;  // rows of the batch, gathered or to be scattered
-  std::vector<uint64_t> keys_;
 };
 
 struct RowsWanted {

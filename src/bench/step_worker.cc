@@ -40,8 +40,12 @@ class StepServer {
  public:
   explicit StepServer(const RunSettings& settings)
       : pool_(choose_threads(static_cast<int>(settings.train.threads)).count),
-        context_{pool_, kernels::chosen_table(), nullptr,
-                 choose_blocking(kernels::chosen_table()).blocking, settings.parallel.tile_order},
+        context_{pool_,
+                 kernels::chosen_table(),
+                 nullptr,
+                 choose_blocking(kernels::chosen_table()).blocking,
+                 settings.parallel.tile_order,
+                 settings.parallel.token_order},
         model_(settings.model),
         data_(
             random_tokens(kBatches * settings.train.batch_size * settings.model.context_length + 1,
@@ -117,7 +121,12 @@ int64_t planned_step_bytes(RunSettings settings) {
   // A plan depends on the number of threads through scratch alone; one needs no thread started.
   ThreadPool pool(1);
   const kernels::Table& table = kernels::chosen_table();
-  const ops::Context context{pool, table, nullptr, choose_blocking(table).blocking};
+  const ops::Context context{pool,
+                             table,
+                             nullptr,
+                             choose_blocking(table).blocking,
+                             settings.parallel.tile_order,
+                             settings.parallel.token_order};
   const Transformer model(settings.model);
   settings.parallel.mode = affordable_mode(model, settings, context, available_memory());
   return plan_memory(model, settings, context).total() + kOtherMemory;

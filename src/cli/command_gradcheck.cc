@@ -82,9 +82,11 @@ ModelConfig small_copy(ModelConfig config, int64_t tokens) {
   if (config.embedding == nn::EmbeddingKind::kComposite) config.embedding_primes = kPrimes;
   config.embedding_dense_rows = std::min(config.embedding_dense_rows, kDenseRows);
   config.prior_order = std::min(config.prior_order, config.context_length + 1);
-  config.ngram_rows = std::min(config.ngram_rows, kNgramRows);
-  config.ngram_modulus_a = config.ngram_modulus_b = 0;  // of another vocabulary
-  choose_ngram_moduli(config);
+  if (config.ngram_order > 0) {
+    config.ngram_rows = std::min(config.ngram_rows, kNgramRows);
+    config.ngram_modulus_a = config.ngram_modulus_b = 0;  // of another vocabulary
+    choose_ngram_moduli(config);
+  }
   return config;
 }
 

@@ -214,7 +214,7 @@ int plan_command(const PlanOptions& options, ActionContext& context) {
   Plan plan;
   plan.planned = plan_model(settings, context.log);
   const Transformer& model = *plan.planned.model;
-  const Engine engine(static_cast<int>(settings.train.threads), settings.parallel.tile_order);
+  const Engine engine = engine_of(settings);
   context.log.info(engine.description());
   plan.parameters = model.parameters().count();
   plan.parts = parts_of(model.parameters());

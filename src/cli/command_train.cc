@@ -92,7 +92,7 @@ int train(const TrainOptions& options, ActionContext& context) {
     return 0;
   }
   install_signal_handlers();
-  const Engine engine(static_cast<int>(settings.train.threads), settings.parallel.tile_order);
+  const Engine engine = engine_of(settings);
   take_initial_model(settings, given_in(binder), context.log);
   const RunResult result = start_run(settings, options.out, options.overwrite, context.command_line,
                                      engine, context.log, {poll_signals});
@@ -126,7 +126,7 @@ int resume(const ResumeOptions& options, ActionContext& context) {
   apply_changes(options.assignments, binder);
   options.flags.apply(binder);
   install_signal_handlers();
-  const Engine engine(static_cast<int>(settings.train.threads), settings.parallel.tile_order);
+  const Engine engine = engine_of(settings);
   return report(resume_run(settings, folder, engine, context.log, {poll_signals}), context);
 }
 
@@ -166,7 +166,7 @@ void add_resume(Program& program) {
       ->add_option("--set", options->assignments,
                    "a setting to change: of optimizer, schedule, evaluation, checkpoint, sample, "
                    "sampling; train.steps, threads, clip_norm, log_every, recompute; "
-                   "precision.loss_scale; parallel.tile_order")
+                   "precision.loss_scale; parallel.tile_order, token_order")
       ->type_name("SECTION.KEY=VALUE")
       ->allow_extra_args(false);
   command->callback([&program, options] {

@@ -203,7 +203,7 @@ void ModelConfig::validate() const {
   if (vocabulary_size < 1)
     refuse("vocabulary_size", "the vocabulary is empty", "give a tokenizer or a vocabulary size");
   validate_embedding();
-  if (ngram_order != 0) validate_ngrams();
+  validate_ngrams();
   if (prior_order != 0) validate_prior();
 }
 
@@ -260,7 +260,30 @@ void ModelConfig::validate_lattice() const {
            "choose one that is");
 }
 
+void ModelConfig::refuse_idle_ngrams() const {
+  const ModelConfig defaults{};
+  const auto require_default = [](const std::string& name, auto value, auto idle) {
+    if (value != idle)
+      refuse(name, "is of a memory of n-grams",
+             fmt::format("leave it at {}, or set model.ngram_order to 2, 3 or 4", idle));
+  };
+  require_default("ngram_rows", ngram_rows, defaults.ngram_rows);
+  require_default("ngram_modulus_a", ngram_modulus_a, defaults.ngram_modulus_a);
+  require_default("ngram_modulus_b", ngram_modulus_b, defaults.ngram_modulus_b);
+  require_default("ngram_dropout", ngram_dropout, defaults.ngram_dropout);
+}
+
+void ModelConfig::forget_idle_ngrams() {
+  if (ngram_order != 0) return;
+  const ModelConfig defaults{};
+  ngram_rows = defaults.ngram_rows;
+  ngram_modulus_a = defaults.ngram_modulus_a;
+  ngram_modulus_b = defaults.ngram_modulus_b;
+  ngram_dropout = defaults.ngram_dropout;
+}
+
 void ModelConfig::validate_ngrams() const {
+  if (ngram_order == 0) return refuse_idle_ngrams();
   if (ngram_order == 1)
     refuse("ngram_order", "an n-gram of one token is the token itself", "use 0, or 2 to 4");
   for (const auto& [name, modulus] : {std::pair("ngram_modulus_a", ngram_modulus_a),

@@ -70,6 +70,8 @@ struct ModelConfig {
 
   // Error (kUsage) that names the setting and the numbers if the parts do not fit together.
   void validate() const;
+  // Of a file: versions before this one accepted, and stored, sizes of a memory that is not there.
+  void forget_idle_ngrams();
 
  private:
   void list_sizes(FieldList& fields);
@@ -79,6 +81,8 @@ struct ModelConfig {
   void validate_embedding() const;
   void validate_lattice() const;
   void validate_ngrams() const;
+  // What would be ignored without a memory of n-grams.
+  void refuse_idle_ngrams() const;
   void validate_prior() const;
 };
 

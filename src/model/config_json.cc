@@ -263,6 +263,7 @@ ModelConfig config_from_json(const Json& json, const std::string& where) {
     throw Error(ErrorKind::kData, where, fmt::format("dropout is {}", config.dropout),
                 "expected 0 <= dropout < 1");
   try {
+    config.forget_idle_ngrams();
     config.validate();
   } catch (const Error& error) {
     throw Error(ErrorKind::kData, where, error.what(), "");

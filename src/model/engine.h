@@ -15,12 +15,14 @@ namespace cllm {
 class Engine {
  public:
   // threads: 0 = choose, see choose_threads. Error (kUsage) for an impossible wish (also of
-  // CLLM_ISA). tiles: the order of the tasks of products and attention (ops/tile_order.h).
-  explicit Engine(int threads, ops::TileOrder tiles = ops::TileOrder::kStraight)
+  // CLLM_ISA). tiles: the order of the tasks of products and attention (ops/tile_order.h); tokens:
+  // that of a batch's rows of token tables (ops/token_order.h).
+  explicit Engine(int threads, ops::TileOrder tiles = ops::TileOrder::kStraight,
+                  ops::TokenOrder tokens = ops::TokenOrder::kBatch)
       : threads_(choose_threads(threads)),
         pool_(threads_.count),
         blocking_(choose_blocking(kernels::chosen_table())),
-        context_{pool_, kernels::chosen_table(), nullptr, blocking_.blocking, tiles} {}
+        context_{pool_, kernels::chosen_table(), nullptr, blocking_.blocking, tiles, tokens} {}
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 

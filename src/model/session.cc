@@ -72,9 +72,9 @@ void Session::plan_permanent(const Transformer& model, const ops::Context& conte
 void Session::plan_forward(const Transformer& model, const ops::Context& context,
                            const nn::PlanShape& shape, Planner& planner, Slots& slots) {
   const int64_t N = shape.rows(), width = N * model.config().width;
-  slots.embedding = model.embedding().plan_forward(planner, shape);
+  slots.embedding = model.embedding().plan_forward(planner, context, shape);
   slots.embedded = shape.declare(planner, "embedded", width);
-  slots.ngram = model.ngram_memory().plan(planner, shape);
+  slots.ngram = model.ngram_memory().plan(planner, context, shape);
   planner.advance();
   Slot stream = slots.embedded;
   for (const nn::Block& block : model.blocks()) {

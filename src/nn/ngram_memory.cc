@@ -31,10 +31,14 @@ bool NgramMemory::owns(const Parameter& parameter) const {
                              [&](const Table& table) { return table.offset == parameter.offset; });
 }
 
-NgramPlan NgramMemory::plan(Planner& planner, const PlanShape& shape) const {
+NgramPlan NgramMemory::plan(Planner& planner, const ops::Context& context,
+                            const PlanShape& shape) const {
   if (!present()) return {};
-  return {.rows = planner.declare_permanent("ngram.rows", std::ssize(tables_) * shape.rows()),
-          .sum = shape.declare(planner, "ngram.sum", shape.rows() * options_.C)};
+  NgramPlan plan{
+      .rows = planner.declare_permanent("ngram.rows", std::ssize(tables_) * shape.rows()),
+      .sum = shape.declare(planner, "ngram.sum", shape.rows() * options_.C)};
+  if (shape.training) plan.keys = shape.declare_keys(planner, "ngram.keys", context);
+  return plan;
 }
 
 int32_t* NgramMemory::rows_of(const Run& run, const NgramPlan& plan, size_t table) const {
@@ -71,9 +75,13 @@ void NgramMemory::backward(const Run& run, const NgramPlan& plan, ops::Values dx
   if (run.training && options_.dropout > 0)
     ops::dropout(run.context, run.rows() * options_.C, options_.dropout,
                  run.dropout_key(options_.site), dx, dx);
-  for (size_t table = 0; table < tables_.size(); ++table)
-    ops::embedding_backward(run.context, run.rows(), run.T, options_.C, rows_of(run, plan, table),
-                            dx, run.gradients + tables_[table].offset, nullptr);
+  uint64_t* const keys = run.keys(plan.keys);
+  for (size_t table = 0; table < tables_.size(); ++table) {
+    const int32_t* rows = rows_of(run, plan, table);
+    if (keys != nullptr) ops::sort_tokens(run.context, run.rows(), rows, keys);
+    ops::embedding_backward(run.context, run.rows(), run.T, options_.C, rows, dx,
+                            run.gradients + tables_[table].offset, nullptr, keys);
+  }
 }
 
 void NgramMemory::recall(const Run& run, const NgramPlan& plan, std::span<const int32_t> tokens,

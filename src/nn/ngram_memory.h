@@ -23,6 +23,8 @@ struct NgramOptions {
 struct NgramPlan {
   Slot rows;  // int32 [tables, N]: which row of each table
   Slot sum;   // [N, C]
+  Slot keys;  // uint64 [N] of ops::sort_tokens, of one table at a time; none if rows stay as they
+              // are
 };
 
 class NgramMemory {
@@ -37,7 +39,7 @@ class NgramMemory {
   bool owns(const Parameter& parameter) const;
 
   // Slots are invalid without a memory.
-  NgramPlan plan(Planner& planner, const PlanShape& shape) const;
+  NgramPlan plan(Planner& planner, const ops::Context& context, const PlanShape& shape) const;
   // x [N, C] += dropout(sum of the rows). No memory: x stays.
   void forward(const Run& run, const NgramPlan& plan, const int32_t* tokens, ops::Values x) const;
   // Table gradients += from dx [N, C], of the tokens of the last forward; dx is overwritten.

@@ -96,6 +96,8 @@ struct Run {
   float* at(Slot slot) const { return slot.valid() ? arena + plan.offset(slot) : nullptr; }
   // The same for a slot of activations.
   ops::Values values(Slot slot) const { return {at(slot), storage}; }
+  // The same for a slot of declare_keys().
+  uint64_t* keys(Slot slot) const { return reinterpret_cast<uint64_t*>(at(slot)); }
   ops::DropoutKey dropout_key(uint32_t site) const { return {seed, micro_step, site}; }
 };
 
@@ -134,6 +136,11 @@ struct PlanShape {
   Slot declare(Planner& planner, std::string name, int64_t elements) const {
     const int64_t bytes = elements * kernels::storage_bytes(storage);
     return planner.declare(std::move(name), (bytes + 3) / 4);
+  }
+  // Keys of ops::sort_tokens for every row; an invalid slot if tokens are not to be sorted.
+  Slot declare_keys(Planner& planner, std::string name, const ops::Context& context) const {
+    if (context.tokens == ops::TokenOrder::kBatch) return {};
+    return planner.declare_permanent(std::move(name), 2 * rows());
   }
 };
 

@@ -62,9 +62,13 @@ double TokenEmbedding::training_flops() const {
          static_cast<double>(options_.V);
 }
 
-EmbeddingPlan TokenEmbedding::plan_forward(Planner& planner, const PlanShape& shape) const {
-  if (!projection_) return {};
-  return {.factors = shape.declare(planner, "embedding.factors", shape.rows() * options_.width)};
+EmbeddingPlan TokenEmbedding::plan_forward(Planner& planner, const ops::Context& context,
+                                           const PlanShape& shape) const {
+  EmbeddingPlan plan;
+  if (options_.codes == nullptr) plan.keys = shape.declare_keys(planner, "embedding.keys", context);
+  if (projection_)
+    plan.factors = shape.declare(planner, "embedding.factors", shape.rows() * options_.width);
+  return plan;
 }
 
 void TokenEmbedding::plan_backward(Planner& planner, const PlanShape& shape,
@@ -79,13 +83,16 @@ void TokenEmbedding::forward(const Run& run, const Scratch& scratch, const Embed
                              const int32_t* tokens, const float* positions, ops::Values x) const {
   const int64_t N = run.rows(), C = options_.C;
   const float* table = run.weight(table_, offset_);
+  uint64_t* const keys = run.keys(plan.keys);
+  if (keys != nullptr) ops::sort_tokens(run.context, N, tokens, keys);
   if (looks_up_rows())
-    return ops::embedding_forward(run.context, N, run.T, C, tokens, table, positions, x);
+    return ops::embedding_forward(run.context, N, run.T, C, tokens, table, positions, x, keys);
   if (options_.kind == EmbeddingKind::kComposite)
     return ops::composite_forward(run.context, N, run.T, C, tokens, options_.codes->matrix(), table,
                                   positions, x);
   const ops::Values factors = run.values(plan.factors);
-  ops::embedding_forward(run.context, N, run.T, options_.width, tokens, table, nullptr, factors);
+  ops::embedding_forward(run.context, N, run.T, options_.width, tokens, table, nullptr, factors,
+                         keys);
   ops::Epilogue join;
   if (positions != nullptr) {
     ops::embedding_forward(run.context, N, run.T, C, nullptr, nullptr, positions, x);
@@ -98,8 +105,9 @@ void TokenEmbedding::backward(const Run& run, const Scratch& scratch, const Embe
                               const int32_t* tokens, ops::ConstValues dx, float* dpositions) const {
   const int64_t N = run.rows(), C = options_.C;
   float* dtable = run.gradients + offset_;
+  const uint64_t* const keys = run.keys(plan.keys);
   if (looks_up_rows())
-    return ops::embedding_backward(run.context, N, run.T, C, tokens, dx, dtable, dpositions);
+    return ops::embedding_backward(run.context, N, run.T, C, tokens, dx, dtable, dpositions, keys);
   if (dpositions != nullptr)
     ops::embedding_backward(run.context, N, run.T, C, nullptr, dx, nullptr, dpositions);
   if (options_.kind == EmbeddingKind::kComposite)
@@ -107,9 +115,10 @@ void TokenEmbedding::backward(const Run& run, const Scratch& scratch, const Embe
   const ops::Values factors = run.values(plan.factors_again);
   const ops::Values dfactors = run.values(plan.dfactors);
   ops::embedding_forward(run.context, N, run.T, options_.width, tokens, run.weights + offset_,
-                         nullptr, factors);
+                         nullptr, factors, keys);
   projection_->backward(run, scratch, N, factors, dx, dfactors);
-  ops::embedding_backward(run.context, N, run.T, options_.width, tokens, dfactors, dtable, nullptr);
+  ops::embedding_backward(run.context, N, run.T, options_.width, tokens, dfactors, dtable, nullptr,
+                          keys);
 }
 
 void TokenEmbedding::recall(const Run& run, const Scratch& scratch, const EmbeddingPlan& plan,

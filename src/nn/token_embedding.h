@@ -31,6 +31,7 @@ struct EmbeddingOptions {
 struct EmbeddingPlan {
   Slot factors;                  // [N, r]: rows of A, of the forward
   Slot factors_again, dfactors;  // [N, r]: the same and its gradient, of the backward
+  Slot keys;  // uint64 [N] of ops::sort_tokens; none if the tokens stay as they are
 };
 
 class TokenEmbedding {
@@ -54,14 +55,16 @@ class TokenEmbedding {
   // number of S U, whose tokens are taken to be as long as those of the vocabulary.
   double training_flops() const;
 
-  EmbeddingPlan plan_forward(Planner& planner, const PlanShape& shape) const;
+  EmbeddingPlan plan_forward(Planner& planner, const ops::Context& context,
+                             const PlanShape& shape) const;
   // In the event of backward().
   void plan_backward(Planner& planner, const PlanShape& shape, EmbeddingPlan& plan) const;
 
   // x [N, C] = E[token] + positions[n % T]; positions [>= T, C] may be null.
   void forward(const Run& run, const Scratch& scratch, const EmbeddingPlan& plan,
                const int32_t* tokens, const float* positions, ops::Values x) const;
-  // Gradients of the parameters and dpositions (may be null) += from dx [N, C].
+  // Gradients of the parameters and dpositions (may be null) += from dx [N, C], of the tokens of
+  // the last forward.
   void backward(const Run& run, const Scratch& scratch, const EmbeddingPlan& plan,
                 const int32_t* tokens, ops::ConstValues dx, float* dpositions) const;
   // forward() of generation: sequence b goes on at first_positions[b].

@@ -6,6 +6,7 @@
 #include "ops/gemm_blocking.h"
 #include "ops/profile.h"
 #include "ops/tile_order.h"
+#include "ops/token_order.h"
 #include "threads/pool.h"
 
 namespace cllm::ops {
@@ -16,6 +17,12 @@ struct Context {
   Profile* profile = nullptr;  // times the operations; not owned
   GemmBlocking blocking = GemmBlocking::computed();
   TileOrder tiles = TileOrder::kStraight;  // of products and attention
+  TokenOrder tokens = TokenOrder::kBatch;  // that rows of token tables are used in
+
+  // The same on other threads, not timed.
+  Context on(ThreadPool& others) const {
+    return {others, kernels, nullptr, blocking, tiles, tokens};
+  }
 };
 
 }  // namespace cllm::ops

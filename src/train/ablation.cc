@@ -14,7 +14,9 @@
 #include "model/engine.h"
 #include "model/model_folder.h"
 #include "model/transformer.h"
+#include "runlog/run_lock.h"
 #include "train/checkpoint.h"
+#include "train/compress.h"
 #include "train/interrupted.h"
 #include "train/run.h"
 
@@ -52,7 +54,7 @@ fs::path folder_of(const fs::path& folder, const AblationArm& arm, uint64_t seed
 // What the run recorded of itself.
 void add_proof(const RunFolder& run, int64_t steps, ArmRun& result) {
   const RunSettings settings = stored_run_settings(run);
-  const Transformer model(settings.model, load_model_codes(run.latest(), settings.model));
+  const Transformer model(settings.model, load_model_codes(run.checkpoint(steps), settings.model));
   result.parameters = model.parameters().count();
   result.flops_per_token = model.training_flops_per_token();
   result.order_hash = hash64_hex(read_state(run.checkpoint(steps)).data_hash);
@@ -86,7 +88,7 @@ void check_stop(const Job& job) {
 
 // The engine is the arm's own: how tasks are shared and ordered are settings too.
 RunResult start_or_resume(const RunSettings& settings, const fs::path& path, const Job& job) {
-  const Engine engine(static_cast<int>(settings.train.threads), settings.parallel.tile_order);
+  const Engine engine = engine_of(settings);
   if (!RunFolder::is_run(path))
     return start_run(settings, path, false, job.command, engine, job.log, job.controls);
   const RunFolder run = RunFolder::open(path);
@@ -102,8 +104,9 @@ RunResult train(const RunSettings& settings, const fs::path& path, const Job& jo
   refuse_divergence(path);
 }
 
+// A run that was killed still has its lock: its report or links may be missing, which resume mends.
 bool is_done(const fs::path& path, int64_t steps) {
-  if (!RunFolder::is_run(path)) return false;
+  if (!RunFolder::is_run(path) || fs::exists(RunLock::file(path))) return false;
   const Metrics metrics = read_metrics(RunFolder::open(path).metrics());
   return !metrics.evaluations.empty() && metrics.evaluations.back().step == steps &&
          fs::exists(RunFolder::open(path).checkpoint(steps));
@@ -161,6 +164,8 @@ void refuse_inequality(const RunSettings& settings) {
                 "leave it out");
 }
 
+// The identity is the first file in the folder, so that a start that was killed before it left no
+// other.
 void claim_folder(const fs::path& folder, const std::string& identity) {
   const fs::path path = folder / "ablation.toml";
   if (fs::exists(path)) {
@@ -168,10 +173,10 @@ void claim_folder(const fs::path& folder, const std::string& identity) {
     throw Error(ErrorKind::kUsage, folder.string(), "holds an ablation of other settings",
                 "give another --out, or the settings that it began with");
   }
-  if (fs::exists(folder) && !fs::is_empty(folder))
+  if (fs::exists(folder) && !(fs::is_directory(folder) && holds_only(folder, {temporary_of(path)})))
     throw Error(ErrorKind::kUsage, folder.string(), "is not empty and holds no ablation",
                 "give another --out");
-  fs::create_directories(folder / "runs");
+  make_folder(folder);
   write_file(path, identity);
 }
 
@@ -227,12 +232,13 @@ ArmRun trained_run(const AblationPlan& plan, const AblationArm& arm, uint64_t se
 ArmRun derived_run(const AblationPlan& plan, const AblationArm& arm, const AblationArm& source,
                    uint64_t seed, int64_t steps, const fs::path& folder, const Job& job) {
   const RunSettings settings = settings_of(plan, source, seed, steps);
-  const Engine engine(static_cast<int>(settings.train.threads), settings.parallel.tile_order);
+  const Engine engine = engine_of(settings);
   const RunFolder run = RunFolder::open(folder_of(folder, source, seed));
   make_folder(folder / "derived");
+  const fs::path place = folder / "derived" / name_of(arm, seed);
+  remove_finished_work(place);
   return {.seed = seed,
-          .figures = derive(*arm.derived, {run, steps, engine, [&] { check_stop(job); }},
-                            folder / "derived" / name_of(arm, seed))};
+          .figures = derive(*arm.derived, {run, steps, engine, [&] { check_stop(job); }}, place)};
 }
 
 // The arms that are trained, then those made of them. Every other seed turns the first round: what

@@ -52,6 +52,24 @@ Ablation compression() {
   return result;
 }
 
+// Narrow models trained from nothing and a wide one cut to their width. 64-of-128 has the shape
+// that the cut leaves: its stream alone is narrower.
+Ablation width() {
+  const auto cut = [](ResizeMethod method) { return DerivedArm{"128", ResizedArm{method, 64}}; };
+  return {"width",
+          {{"64", {"model.width=64", "model.heads=4"}},
+           {"64-of-128",
+            {"model.width=64", "model.heads=4", "model.head_size=32", "model.mlp_width=512"}},
+           {"128", {"model.width=128", "model.heads=4", "model.mlp_width=512"}},
+           {"128-pca-64", {}, cut(ResizeMethod::kPca)},
+           {"128-slice-64", {}, cut(ResizeMethod::kSlice)}},
+          {{"64-of-128", "64"},
+           {"128", "64"},
+           {"128", "128-pca-64"},
+           {"128-pca-64", "64-of-128"},
+           {"128-pca-64", "128-slice-64"}}};
+}
+
 // A model against what counts of the same text predict in the same windows, and both together.
 Ablation baseline() {
   Ablation result{"baseline", {{"model", {}}}, {}};
@@ -96,10 +114,17 @@ Ablation shortlist() {
   return result;
 }
 
+// No memory, whatever the common settings say of the others' tables, which would be refused here.
+std::vector<std::string> without_ngrams() {
+  const ModelConfig defaults{};
+  return {"model.ngram_order=0", fmt::format("model.ngram_rows={}", defaults.ngram_rows),
+          "model.ngram_modulus_a=0", "model.ngram_modulus_b=0", "model.ngram_dropout=0"};
+}
+
 std::vector<Ablation> make_ablations() {
   constexpr Quantity kLoss = Quantity::kLoss, kSeconds = Quantity::kSeconds;
   return {
-      trained("ngram-memory", {{"plain", {"model.ngram_order=0"}},
+      trained("ngram-memory", {{"plain", without_ngrams()},
                                {"order-2", {"model.ngram_order=2"}},
                                {"order-3", {"model.ngram_order=3"}},
                                {"order-4", {"model.ngram_order=4"}}}),
@@ -138,18 +163,18 @@ std::vector<Ablation> make_ablations() {
       trained("residual", {{"plain", {"model.prior_order=0"}},
                            {"residual-4", {"model.prior_order=4"}},
                            {"residual-6", {"model.prior_order=6"}}}),
-      // The middle arm has the shape that `cllm resize` gives to a model of the last one with four
-      // heads: its stream alone is narrower.
-      trained("width",
-              {{"64", {"model.width=64", "model.heads=4"}},
-               {"64-of-128",
-                {"model.width=64", "model.heads=4", "model.head_size=32", "model.mlp_width=512"}},
-               {"128", {"model.width=128", "model.heads=4", "model.mlp_width=512"}}}),
+      trained(
+          "token-order",
+          {{"batch", {"parallel.token_order=batch"}}, {"sorted", {"parallel.token_order=sorted"}}},
+          {kSeconds}),
       trained("tile-order",
               {{"straight", {"parallel.tile_order=straight"}},
                {"hilbert", {"parallel.tile_order=hilbert"}}},
               {kSeconds}),
-      compression(), baseline(), shortlist()};
+      width(),
+      compression(),
+      baseline(),
+      shortlist()};
 }
 
 }  // namespace

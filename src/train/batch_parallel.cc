@@ -28,7 +28,7 @@ GradientSourcePlan BatchParallel::plan(const Transformer& model, const ops::Cont
                                        const nn::PlanShape& shape, int64_t shards) {
   constexpr auto kFloat = static_cast<int64_t>(sizeof(float));
   ThreadPool serial(1);
-  const ops::Context inner{serial, context.kernels, nullptr, context.blocking, context.tiles};
+  const ops::Context inner = context.on(serial);
   GradientSourcePlan plan{
       .activations = PackedWeights::planned_bytes(model, context, shape.storage), .gradients = 0};
   const std::vector<int64_t> borders = cut(shape.B, shards);

@@ -44,9 +44,7 @@ class BatchParallel : public GradientSource {
   struct Shard {
     Shard(const Transformer& model, const ops::Context& outer, const nn::PlanShape& shape,
           int64_t first_sequence, PackedWeights& packed)
-        : context{pool, outer.kernels, nullptr, outer.blocking, outer.tiles},
-          session(model, context, shape, &packed),
-          first(first_sequence) {}
+        : context(outer.on(pool)), session(model, context, shape, &packed), first(first_sequence) {}
 
     ThreadPool pool{1};
     ops::Context context;

@@ -24,7 +24,7 @@ GradientSourcePlan ExactParallel::plan(const Transformer& model, const ops::Cont
                                        const nn::PlanShape& shape, const Options& options) {
   constexpr auto kFloat = static_cast<int64_t>(sizeof(float));
   ThreadPool serial(1);
-  const ops::Context inner{serial, context.kernels, nullptr, context.blocking, context.tiles};
+  const ops::Context inner = context.on(serial);
   const int64_t floats = model.parameters().arena_floats();
   const int64_t session =
       Session::plan_only(model, inner, of_one_sequence(shape)).arena_floats() * kFloat;

@@ -58,7 +58,7 @@ class ExactParallel : public GradientSource {
   struct Grain {
     Grain(const Transformer& model, const ops::Context& outer, const nn::PlanShape& shape,
           PackedWeights& packed)
-        : context{pool, outer.kernels, nullptr, outer.blocking, outer.tiles},
+        : context(outer.on(pool)),
           session(model, context, shape, &packed),
           tokens(static_cast<size_t>(shape.T)),
           targets(static_cast<size_t>(shape.T)) {}

@@ -253,6 +253,7 @@ RunResult start_run(RunSettings settings, const fs::path& path, bool overwrite,
 
 RunResult resume_run(RunSettings settings, const RunFolder& folder, const Engine& engine, Log& log,
                      const RunControls& controls) {
+  settings.model.forget_idle_ngrams();
   settings.validate();
   if (settings.parallel.mode == ParallelSettings::Mode::kAuto)
     throw Error(ErrorKind::kUsage, "parallel.mode", "is decided when a run starts, not by resume",
@@ -294,8 +295,8 @@ RunResult resume_run(RunSettings settings, const RunFolder& folder, const Engine
 
 bool may_change_on_resume(std::string_view key) {
   constexpr std::string_view kKeys[] = {
-      "train.steps",     "train.threads",        "train.clip_norm",    "train.log_every",
-      "train.recompute", "precision.loss_scale", "parallel.tile_order"};
+      "train.steps",     "train.threads",        "train.clip_norm",     "train.log_every",
+      "train.recompute", "precision.loss_scale", "parallel.tile_order", "parallel.token_order"};
   constexpr std::string_view kSections[] = {"optimizer.",  "schedule.", "evaluation.",
                                             "checkpoint.", "sample.",   "sampling."};
   if (key == "optimizer.kind") return false;  // the moments of one mean nothing to the other
@@ -308,11 +309,17 @@ void read_run_settings(const RunFolder& folder, SettingsBinder& binder) {
   binder.apply_file(folder.config().string());
 }
 
+Engine engine_of(const RunSettings& settings) {
+  return Engine(static_cast<int>(settings.train.threads), settings.parallel.tile_order,
+                settings.parallel.token_order);
+}
+
 RunSettings stored_run_settings(const RunFolder& folder) {
   RunSettings settings;
   SettingsBinder binder;
   settings.bind(binder);
   read_run_settings(folder, binder);
+  settings.model.forget_idle_ngrams();
   return settings;
 }
 

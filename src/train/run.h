@@ -49,4 +49,7 @@ bool may_change_on_resume(std::string_view key);
 void read_run_settings(const RunFolder& folder, SettingsBinder& binder);
 RunSettings stored_run_settings(const RunFolder& folder);
 
+// With the threads and the orders of work that the settings ask for.
+Engine engine_of(const RunSettings& settings);
+
 }  // namespace cllm

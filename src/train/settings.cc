@@ -32,6 +32,8 @@ constexpr EnumName<VocabularyOrder> kOrderNames[] = {{VocabularyOrder::kIdentity
                                                      {VocabularyOrder::kUlam, "ulam"}};
 constexpr EnumName<ops::TileOrder> kTileOrderNames[] = {{ops::TileOrder::kStraight, "straight"},
                                                         {ops::TileOrder::kHilbert, "hilbert"}};
+constexpr EnumName<ops::TokenOrder> kTokenOrderNames[] = {{ops::TokenOrder::kBatch, "batch"},
+                                                          {ops::TokenOrder::kSorted, "sorted"}};
 
 // Bytes are their own ids, and a tokenizer that exists belongs to weights and tokens that know its
 // ids.
@@ -49,6 +51,14 @@ void refuse_order(const RunSettings& settings) {
                     : "an existing tokenizer keeps the ids that it has",
               bytes ? "drop it, or choose tokenizer.kind = char or bpe"
                     : "drop it, or let the run make a tokenizer");
+}
+
+void refuse_sorted_tokens(const RunSettings& settings) {
+  if (settings.parallel.token_order == ops::TokenOrder::kSorted &&
+      settings.model.embedding == nn::EmbeddingKind::kComposite)
+    throw Error(ErrorKind::kUsage, "parallel.token_order",
+                "a composite embedding sums rows that tokens share, and cannot be sorted by token",
+                "drop it, or choose another model.embedding");
 }
 
 }  // namespace
@@ -213,6 +223,11 @@ void ParallelSettings::list(FieldList& fields) {
   fields.add("tile_order", tile_order, kTileOrderNames,
              {.help = "order of the tasks of matrix products and attention: straight or along "
                       "Hilbert's curve; changes no bit of a result"});
+  fields.add(
+      "token_order", token_order, kTokenOrderNames,
+      {.help = "order in which a batch's rows of the token table are gathered, and its "
+               "gradients and those of n-gram tables added up: as the tokens come or sorted; "
+               "changes no bit of a result; not of a composite embedding"});
 }
 
 void ScheduleSettings::list(FieldList& fields) {
@@ -311,6 +326,7 @@ void RunSettings::validate_reduction() const {
 void RunSettings::validate_training() const {
   validate_reduction();
   refuse_order(*this);
+  refuse_sorted_tokens(*this);
   if (precision.loss_scale != 0 && precision.mode != PrecisionSettings::Mode::kFp16)
     throw Error(ErrorKind::kUsage, "precision.loss_scale", "only precision.mode = fp16 has one",
                 "drop it or choose fp16");

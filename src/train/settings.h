@@ -86,6 +86,7 @@ struct ParallelSettings {
   Reduction reduction = Reduction::kTree;
   bool exact() const { return reduction != Reduction::kTree; }
   ops::TileOrder tile_order = ops::TileOrder::kStraight;
+  ops::TokenOrder token_order = ops::TokenOrder::kBatch;
   void list(FieldList& fields);
 };
 

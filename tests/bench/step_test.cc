@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "base/error.h"
+#include "bench/step_worker.h"
 
 namespace cllm::bench {
 namespace {
@@ -33,6 +34,14 @@ TEST(MeasureSteps, TellsRateMemoryAndTimeByOperation) {
       EXPECT_TRUE(times.contains(name)) << name;
   }
   EXPECT_THAT(report.table, ::testing::HasSubstr("share of a step"));
+}
+
+// Those of the context that the steps run in.
+TEST(PlannedStepBytes, CountTheKeysOfSortedTokens) {
+  RunSettings settings = tiny("sorted").settings;
+  const int64_t as_they_come = planned_step_bytes(settings);
+  settings.parallel.token_order = ops::TokenOrder::kSorted;
+  EXPECT_GT(planned_step_bytes(settings), as_they_come);
 }
 
 TEST(MeasureSteps, RefusesWhatDoesNotFit) {

@@ -220,6 +220,14 @@ TEST(Gradcheck, AcceptsTheEngine) {
     EXPECT_EQ(report["ok"], true);
     EXPECT_GT(report["rows"].size(), 20);
   }
+  const json memory = parse_json(
+      run_program({"gradcheck", "--preset", "nano", "--tokens", "8", "--set", "model.ngram_order=3",
+                   "--set", "model.ngram_dropout=0.3", "--json"}));
+  EXPECT_EQ(memory["ok"], true);
+  int rows = 0;
+  for (const json& row : memory["rows"])
+    rows += contains(row["parameter"], "embedding.ngram.");
+  EXPECT_EQ(rows, 8) << "two tables of bigrams, two of trigrams, along two directions each";
   EXPECT_EQ(run_program({"gradcheck", CLLM_GOLDEN_FOLDER "/llama-tiny"}).code, 0);
   expect_error(run_program({"gradcheck", "--preset", "bany"}), 2, "'baby'");
 }

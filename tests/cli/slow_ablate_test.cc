@@ -1,7 +1,10 @@
-// cllm ablate on a tiny model: a report that can be read, and goes on where it was stopped.
+// cllm ablate on a tiny model: a report that can be read, and goes on where it was stopped or
+// killed.
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include "base/philox.h"
+#include "cli/slow_program.h"
 #include "cli/tiny_run.h"
 
 namespace cllm::cli {
@@ -15,32 +18,32 @@ class Ablate : public CommandTest {
                                    const std::string& name = "ngram-dropout") {
     const std::string text = in_folder("text.txt");
     write_file(text, run_program({"data", "stories", "--bytes", "20k"}).out);
-    return {"ablate",
-            name,
-            "--data",
-            text,
-            "--out",
-            in_folder(out),
-            "--seeds",
-            "2",
-            "--steps",
-            "6",
-            "--context-length",
-            "16",
-            "--batch-size",
-            "2",
-            "--set",
-            "model.layers=1",
-            "--set",
-            "model.width=16",
-            "--set",
-            "model.heads=2",
-            "--set",
-            "model.ngram_rows=64",
-            "--set",
-            "evaluation.every=3",
-            "--set",
-            "train.threads=1"};
+    std::vector<std::string> words = {"ablate",
+                                      name,
+                                      "--data",
+                                      text,
+                                      "--out",
+                                      in_folder(out),
+                                      "--seeds",
+                                      "2",
+                                      "--steps",
+                                      "6",
+                                      "--context-length",
+                                      "16",
+                                      "--batch-size",
+                                      "2",
+                                      "--set",
+                                      "model.layers=1",
+                                      "--set",
+                                      "model.width=16",
+                                      "--set",
+                                      "model.heads=2",
+                                      "--set",
+                                      "evaluation.every=3",
+                                      "--set",
+                                      "train.threads=1"};
+    if (name.starts_with("ngram")) words.insert(words.end(), {"--set", "model.ngram_rows=64"});
+    return words;
   }
 };
 
@@ -89,7 +92,9 @@ TEST_F(Ablate, EveryNameThatIsNotOfSettingsAlone) {
   for (const auto& [name, arms, trained, sentence] :
        {Expected{"compression", 14, 1, "lll-kbest-3 lowers the held-out loss against gptq-3: **"},
         Expected{"baseline", 6, 1, "model lowers the held-out loss against kn-6: **refuted**"},
+        Expected{"width", 5, 3, "128-pca-64 lowers the held-out loss against 128-slice-64: **"},
         Expected{"tile-order", 2, 2, "hilbert takes less time per token than straight: **"},
+        Expected{"token-order", 2, 2, "sorted takes less time per token than batch: **"},
         Expected{"shortlist", 7, 1,
                  "signs-128 chooses a token in less time than whole-head: **"}}) {
     std::vector<std::string> words = command(name, name);
@@ -126,6 +131,20 @@ TEST_F(Ablate, ABudgetDecidesTheSteps) {
   EXPECT_EQ(run_program(words).code, 2) << "another budget is another ablation";
 }
 
+TEST_F(Ablate, TheDefaultFolderIsNamedAfterTheTechnique) {
+  std::vector<std::string> words = command("a", "token-order");
+  const auto out = std::ranges::find(words, "--out");
+  words.erase(out, out + 2);
+  const ProgramOptions options{.folder = folder_.string()};
+  const ProgramResult result = run_program(words, options);
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(read_file(in_folder("runs/ablation-token-order/report.md")), result.out);
+  EXPECT_EQ(run_program(words, options).out, result.out) << "nothing is made again";
+  words.insert(words.end(), {"--set", "optimizer.weight_decay=0.2"});
+  EXPECT_THAT(run_program(words, options).err,
+              HasSubstr("runs/ablation-token-order: holds an ablation of other settings"));
+}
+
 TEST_F(Ablate, RefusesWhatIsNotItsOwn) {
   std::vector<std::string> words = command("c");
   ASSERT_EQ(run_program(words).code, 0);
@@ -155,6 +174,82 @@ TEST_F(Ablate, RefusesWhatIsNotItsOwn) {
   result = run_program({"ablate", "nothing", "--out", in_folder("e")});
   EXPECT_EQ(result.code, 2);
   EXPECT_THAT(result.err, HasSubstr("there is no ablation 'nothing'"));
+}
+
+class KilledAblate : public Ablate {
+ protected:
+  // The report without its folder's name and without times.
+  nlohmann::json report_of(const std::string& out) const {
+    nlohmann::json report = nlohmann::json::parse(read_file(in_folder(out + "/report.json")));
+    report.erase("command");
+    for (auto& claim : report["claims"])
+      if (claim["quantity"] == "seconds") claim = "of times";
+    for (auto& arm : report["arms"]) {
+      arm.erase("seconds");
+      for (auto& run : arm["runs"])
+        run["figures"].erase("seconds");
+    }
+    return report;
+  }
+  static std::vector<std::string> with(std::vector<std::string> words, const std::string& option,
+                                       const std::string& value) {
+    *(std::ranges::find(words, option) + 1) = value;
+    return words;
+  }
+  // Kills the command soon after it has come to its first arm, its arm 1 + stride, and so on, until
+  // it ends before that. How many times.
+  int kill_at_arms(const std::vector<std::string>& words, int64_t stride) {
+    const Philox random(3, RandomStream::kTest);
+    int kills = 0;
+    for (int64_t arm = 1;; arm += stride) {
+      RunningProgram program(words);
+      wait_until([&] { return !program.runs() || arms_begun(program.err()) >= arm; });
+      std::this_thread::sleep_for(
+          std::chrono::microseconds(random.below(30'000, 0, static_cast<uint64_t>(arm))));
+      program.signal(SIGKILL);
+      const ProgramResult result = program.wait();
+      if (result.code != 128 + SIGKILL) {
+        EXPECT_EQ(result.code, 0) << result.err;
+        return kills;
+      }
+      ++kills;
+    }
+  }
+  // Each is told in a line, also one that an earlier start has finished.
+  static int64_t arms_begun(const std::string& messages) {
+    int64_t count = 0;
+    for (size_t at = messages.find(" with seed "); at != std::string::npos;
+         at = messages.find(" with seed ", at + 1))
+      ++count;
+    return count;
+  }
+};
+
+TEST_F(KilledAblate, TrainedArmsEndInTheSameReport) {
+  ASSERT_EQ(run_program(with(command("straight", "token-order"), "--steps", "30")).code, 0);
+  const std::vector<std::string> words = with(command("killed", "token-order"), "--steps", "30");
+  // Before there is an arm: as the folder is claimed, or the text is read.
+  for (const int milliseconds : {5, 12, 20, 35}) {
+    RunningProgram program(words);
+    std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
+    program.signal(SIGKILL);
+    program.wait();
+  }
+  EXPECT_GE(kill_at_arms(words, 1), 2);
+  EXPECT_EQ(report_of("killed"), report_of("straight"));
+  for (const char* run : {"batch-seed-1", "batch-seed-2", "sorted-seed-1", "sorted-seed-2"}) {
+    const std::string last = fmt::format("/runs/{}/checkpoints/step-000030", run);
+    EXPECT_EQ(snapshot(in_folder("killed" + last)), snapshot(in_folder("straight" + last))) << run;
+  }
+  EXPECT_THAT(leftovers(in_folder("killed")), testing::IsEmpty());
+}
+
+TEST_F(KilledAblate, CompressedArmsEndInTheSameBytes) {
+  ASSERT_EQ(run_program(with(command("straight", "compression"), "--seeds", "1")).code, 0);
+  EXPECT_GE(kill_at_arms(with(command("killed", "compression"), "--seeds", "1"), 3), 2);
+  EXPECT_EQ(report_of("killed"), report_of("straight"));
+  EXPECT_EQ(snapshot(in_folder("killed/derived")), snapshot(in_folder("straight/derived")));
+  EXPECT_THAT(leftovers(in_folder("killed")), testing::IsEmpty());
 }
 
 }  // namespace

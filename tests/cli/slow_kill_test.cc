@@ -40,7 +40,7 @@ const Words kComposite = {"model.embedding=composite", "model.embedding_dense_ro
 const Words kFixed = {"parallel.reduction=fixed"}, kSuper = {"parallel.reduction=super"};
 const Words kPrior = {"model.prior_order=5"};
 const Words kOrdered = {"tokenizer.kind=char", "tokenizer.order=ulam",
-                        "parallel.tile_order=hilbert"};
+                        "parallel.tile_order=hilbert", "parallel.token_order=sorted"};
 const Words kLattice = {"model.embedding=lattice"};
 
 class KillIn : public Kill, public testing::WithParamInterface<Way> {

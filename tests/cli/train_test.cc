@@ -66,6 +66,34 @@ TEST_F(Train, FlagsWinOverSetOverEnvironmentOverFileOverPreset) {
     EXPECT_TRUE(contains(result.out, line)) << line << result.out;
 }
 
+// How often a run says what storing activations in 16 bits costs where nothing multiplies them.
+int storage_warnings(const std::string& out, const std::string& precision,
+                     const std::vector<std::string>& environment) {
+  std::vector<std::string> command = tiny_training(out);
+  command.insert(command.end(), {"--overwrite", "--set", "precision.mode=" + precision});
+  const ProgramResult result = run_program(command, {.environment = environment});
+  EXPECT_EQ(result.code, 0) << result.err;
+  const std::string warning = "activations are stored in it (half the memory)";
+  int count = 0;
+  for (size_t at = result.err.find(warning); at != std::string::npos;
+       at = result.err.find(warning, at + 1))
+    ++count;
+  EXPECT_EQ(contains(result.err, "products run in fp32"), count > 0) << result.err;
+  return count;
+}
+
+TEST_F(Train, SaysOnceWhatSixteenBitsCostWithoutProductsInThem) {
+  const std::string run = in_folder("run");
+  for (const auto& [precision, expected] :
+       {std::pair("fp32", 0), std::pair("bf16", 1), std::pair("fp16", 1)})
+    EXPECT_EQ(storage_warnings(run, precision, {"CLLM_ISA=scalar"}), expected) << precision;
+  const nlohmann::json info =
+      parse_json(run_program({"info", "--json"}, {.environment = {"CLLM_ISA"}}));
+  EXPECT_EQ(storage_warnings(run, "bf16", {"CLLM_ISA"}),
+            info["instruction_set"] == "avx512_bf16" ? 0 : 1)
+      << info["instruction_set"];
+}
+
 TEST_F(Train, ExistingRunNeedsOverwrite) {
   const std::string run = make_run();
   std::vector<std::string> command = tiny_training(run);

@@ -20,6 +20,7 @@ TEST(ConfigJson, EveryFamilyComesBack) {
   const std::vector<std::string> types = {"gpt2", "llama", "llama", "cllm", "cllm", "cllm", "cllm"};
   for (size_t i = 0; i < types.size(); ++i) {
     ModelConfig config = small_models()[i];
+    if (config.ngram_order > 0) config.ngram_rows = 128;  // not the default
     const json file = stored(config);
     EXPECT_EQ(file.at("model_type"), types[i]);
     const ModelConfig back = config_from_json(file, "config.json");
@@ -30,6 +31,16 @@ TEST(ConfigJson, EveryFamilyComesBack) {
     EXPECT_EQ(settings_of(back), settings_of(config));
     EXPECT_EQ(stored(back), file);
   }
+}
+
+// As versions stored them that did not refuse them.
+TEST(ConfigJson, TablesOfAMemoryThatIsNotThereAreForgotten) {
+  json file = stored(without_ngrams(small_own()));
+  ASSERT_TRUE(file.contains("ngram_rows"));
+  file["ngram_rows"] = 64;
+  file["ngram_dropout"] = 0.5;
+  const ModelConfig back = config_from_json(file, "config.json");
+  EXPECT_EQ(settings_of(back), settings_of(without_ngrams(small_own())));
 }
 
 TEST(ConfigJson, WritesSpecialTokens) {

@@ -89,9 +89,26 @@ TEST(ModelConfig, RefusesTablesOfNgramsThatWouldForgetTokens) {
   EXPECT_EQ(refusal(config), "") << "coprime is enough";
   config.ngram_order = 1;
   EXPECT_THAT(refusal(config), HasSubstr("model.ngram_order: an n-gram of one token"));
-  config.ngram_order = 0;
-  config.ngram_modulus_b = 0;
-  EXPECT_EQ(refusal(config), "") << "without memory its tables do not matter";
+}
+
+TEST(ModelConfig, RefusesTablesOfNgramsWithoutAMemory) {
+  EXPECT_EQ(refusal(without_ngrams(small_own())), "");
+  const auto refused = [](auto change) {
+    ModelConfig config = small_gpt2();
+    change(config);
+    const std::string message = refusal(config);
+    EXPECT_THAT(message, HasSubstr("is of a memory of n-grams; leave it at"));
+    EXPECT_THAT(message, HasSubstr("or set model.ngram_order"));
+    config.ngram_order = 2;
+    if (config.ngram_modulus_a == 0) config.ngram_modulus_a = 113;
+    if (config.ngram_modulus_b == 0) config.ngram_modulus_b = 109;
+    EXPECT_EQ(refusal(config), "");
+    return message.substr(0, message.find(':'));
+  };
+  EXPECT_EQ(refused([](ModelConfig& c) { c.ngram_rows = 4096; }), "model.ngram_rows");
+  EXPECT_EQ(refused([](ModelConfig& c) { c.ngram_modulus_a = 61; }), "model.ngram_modulus_a");
+  EXPECT_EQ(refused([](ModelConfig& c) { c.ngram_modulus_b = 59; }), "model.ngram_modulus_b");
+  EXPECT_EQ(refused([](ModelConfig& c) { c.ngram_dropout = 0.3; }), "model.ngram_dropout");
 }
 
 TEST(ModelConfig, RefusesEmbeddingsThatSaveNothing) {
@@ -233,9 +250,7 @@ TEST(Transformer, InitialisesFromConfigurationAndSeedAlone) {
 
 // All else begins as in the model without memory, and the memory adds nothing yet.
 TEST(Transformer, AMemoryOfNgramsChangesNoOtherParameterAtTheStart) {
-  ModelConfig plain = small_own();
-  plain.ngram_order = 0;
-  const Transformer with(small_own()), without(plain);
+  const Transformer with(small_own()), without(without_ngrams(small_own()));
   ThreadPool pool(2);
   Arena a(with.parameters().arena_floats(), "a"), b(without.parameters().arena_floats(), "b");
   with.initialise(pool, 7, a.data());

@@ -48,10 +48,15 @@ inline ModelConfig small_own() {
   config.rotary_base = 5000;
   config.dropout = 0.125;
   config.ngram_order = 4;
-  config.ngram_rows = 128;
   config.ngram_modulus_a = 113;
   config.ngram_modulus_b = 109;
   config.ngram_dropout = 0.25;
+  return config;
+}
+
+inline ModelConfig without_ngrams(ModelConfig config) {
+  config.ngram_order = config.ngram_modulus_a = config.ngram_modulus_b = 0;
+  config.ngram_dropout = 0;
   return config;
 }
 

@@ -31,7 +31,7 @@ struct Problem {
     if (with_positions)
       positions = rig.table().add("embedding.position", {kT, kC}, Initial::kNormal, 0.02);
     tokens[1] = tokens[6] = tokens[8];  // one that is met three times
-    plan = embedding.plan_forward(rig.planner(), rig.shape());
+    plan = embedding.plan_forward(rig.planner(), context, rig.shape());
     embedding.plan_backward(rig.planner(), rig.shape(), plan);
     rig.place(0);
   }

@@ -33,17 +33,20 @@ struct Result {
   std::vector<float> x, dtokens, dpositions;
 };
 
-Result run(const Context& context, const Case& c, bool positions) {
+Result run(const Context& context, const Case& c, bool positions, bool sorted = false) {
   Result r;
   r.x.resize(c.dx.size());
   r.dtokens.assign(c.token_table.size(), 1.0f);
   r.dpositions.assign(c.position_table.size(), 2.0f);
   const auto N = static_cast<int64_t>(c.B * c.T), T = static_cast<int64_t>(c.T),
              C = static_cast<int64_t>(c.C);
+  std::vector<uint64_t> keys(c.tokens.size());
+  if (sorted) sort_tokens(context, N, c.tokens.data(), keys.data());
+  const uint64_t* const order = sorted ? keys.data() : nullptr;
   embedding_forward(context, N, T, C, c.tokens.data(), c.token_table.data(),
-                    positions ? c.position_table.data() : nullptr, r.x.data());
+                    positions ? c.position_table.data() : nullptr, r.x.data(), order);
   embedding_backward(context, N, T, C, c.tokens.data(), c.dx.data(), r.dtokens.data(),
-                     positions ? r.dpositions.data() : nullptr);
+                     positions ? r.dpositions.data() : nullptr, order);
   return r;
 }
 
@@ -104,6 +107,28 @@ TEST(Embedding, BitsDoNotDependOnThreads) {
       return r.x;
     });
   }
+}
+
+TEST(Embedding, SortedTokensGiveTheSameBits) {
+  for (const Case& c : {Case(0, 4, 5, 3), Case(1, 1, 1, 1), Case(7, 61, 70, 1), Case(7, 61, 70, 50),
+                        Case(12, 64, 130, 65), Case(3, 50, 16, 1000)}) {
+    for_each_context([&](const Context& context) {
+      const Result sorted = run(context, c, true, true), as_they_come = run(context, c, true);
+      EXPECT_TRUE(same_bits(sorted.x, as_they_come.x));
+      EXPECT_TRUE(same_bits(sorted.dtokens, as_they_come.dtokens));
+      EXPECT_TRUE(same_bits(sorted.dpositions, as_they_come.dpositions));
+    });
+  }
+}
+
+TEST(SortTokens, OrdersByTokenThenPlace) {
+  ThreadPool pool(1);
+  const Context context{pool, kernels::chosen_table()};
+  const std::vector<int32_t> tokens = {7, 0, 7, 2147483647, 0};
+  std::vector<uint64_t> keys(tokens.size());
+  sort_tokens(context, std::ssize(tokens), tokens.data(), keys.data());
+  const auto key = [](uint64_t token, uint64_t place) { return token << 32 | place; };
+  EXPECT_EQ(keys, (std::vector{key(0, 1), key(0, 4), key(7, 0), key(7, 2), key(2147483647, 3)}));
 }
 
 }  // namespace

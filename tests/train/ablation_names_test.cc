@@ -53,9 +53,9 @@ TEST(Ablations, DeriveArmsFromEarlierTrainings) {
 }
 
 TEST(Ablations, CoverEveryTechnique) {
-  for (const char* name :
-       {"compression", "width", "prime-embedding", "shortlist", "ngram-memory", "residual",
-        "baseline", "locality", "tile-order", "lattice-embedding", "exact-reduction"})
+  for (const char* name : {"compression", "width", "prime-embedding", "shortlist", "ngram-memory",
+                           "residual", "baseline", "locality", "token-order", "tile-order",
+                           "lattice-embedding", "exact-reduction"})
     EXPECT_NO_THROW(find_ablation(name)) << name;
 }
 

@@ -4,7 +4,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "runlog/run_lock.h"
 #include "train/ablation_report.h"
+#include "train/compress.h"
 #include "train/interrupted.h"
 #include "train/run_rig.h"
 
@@ -51,6 +53,71 @@ TEST_F(AblationTest, StoppedAnywhereGivesTheSameReport) {
   }
   EXPECT_GT(stops, 3);
   EXPECT_EQ(report_of(run(kMade, "stopped")), whole) << "nothing is made again";
+}
+
+// Killed while it wrote what the ablation is.
+TEST_F(AblationTest, AStartThatWasKilledIsStartedAgain) {
+  const fs::path half = temporary_of(folder_ / "out" / "ablation.toml");
+  fs::create_directory(folder_ / "out");
+  write_file(half, "# ma");
+  EXPECT_EQ(report_of(run(kMade, "out")), report_of(run(kMade, "whole")));
+  EXPECT_FALSE(fs::exists(half));
+  fs::create_directory(folder_ / "mine");
+  write_file(temporary_of(folder_ / "mine" / "ablation.toml"), "# ma");
+  write_file(folder_ / "mine" / "mine.txt", "mine");
+  EXPECT_THAT(error_of(ErrorKind::kUsage, [&] { run(kMade, "mine"); }),
+              ::testing::HasSubstr("is not empty"));
+}
+
+// Killed while it measured how fast the arms are, or as it wrote what that gave.
+TEST_F(AblationTest, AMeasurementThatWasKilledIsMadeAgain) {
+  AblationPlan hurried = plan();
+  hurried.budget = 1e-6;
+  const fs::path out = folder_ / "out";
+  const auto start = [&](const RunControls& controls) {
+    return run_ablation(kMade, hurried, out, "a test", log_, controls);
+  };
+  EXPECT_THROW(start({[] { return RunRequest::kStop; }}), Interrupted);
+  fs::create_directory(out / "probe");
+  write_file(out / "probe" / "config.toml", "half");
+  write_file(temporary_of(out / "steps"), "9");
+  EXPECT_EQ(start({}).steps, 1);
+  EXPECT_FALSE(fs::exists(out / "probe"));
+  EXPECT_FALSE(fs::exists(temporary_of(out / "steps")));
+}
+
+// Killed after the last checkpoint, before the links and the report.
+TEST_F(AblationTest, ARunThatWasKilledAtItsEndIsCompleted) {
+  const nlohmann::json whole = report_of(run(kMade, "out"));
+  const RunFolder model = at("out/runs/model-seed-1");
+  const std::vector<fs::path> last = {model.report(), model.metrics_csv(), model.latest(),
+                                      model.best()};
+  for (const fs::path& path : last)
+    fs::remove(path);
+  write_file(RunLock::file(model.path()), "");
+  write_file(temporary_of(model.report()), "<svg");
+  EXPECT_EQ(report_of(run(kMade, "out")), whole);
+  for (const fs::path& path : last)
+    EXPECT_TRUE(fs::exists(path)) << path;
+  EXPECT_FALSE(fs::exists(RunLock::file(model.path())));
+  EXPECT_FALSE(fs::exists(temporary_of(model.report())));
+}
+
+// Killed after a compressed model was in place, before its records were gone.
+TEST_F(AblationTest, RecordsOfAFinishedModelAreRemoved) {
+  const nlohmann::json whole = report_of(run(kMade, "out"));
+  const fs::path place = folder_ / "out" / "derived" / "bits-seed-1";
+  auto job = nlohmann::json::parse(read_file(place / kCompressionFile));
+  job.erase("coded_weights");
+  job.erase("coded_bytes");
+  job["instruction_set"] = "any";
+  const fs::path unfinished = unfinished_folder(place);
+  fs::create_directory(unfinished);
+  write_file(unfinished / "job.json", job.dump());
+  write_file(unfinished / "matrix-00000", "CLX1");
+  fs::remove(fs::path(place) += ".json");
+  EXPECT_EQ(report_of(run(kMade, "out")), whole);
+  EXPECT_FALSE(fs::exists(unfinished));
 }
 
 // How tasks are shared and ordered belongs to the engine, which is made of an arm's own settings.

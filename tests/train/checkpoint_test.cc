@@ -87,10 +87,16 @@ TEST_F(Checkpoint, AResumedRunGoesOnBitForBit) {
   by_ranges.train.clip_norm = 0;
   by_ranges.train.gradient_accumulation_steps = 1;
   by_ranges.train.batch_size = 6;
+  RunSettings muon_bf16 = muon_settings();  // with an average of the weights
+  muon_bf16.precision.mode = PrecisionSettings::Mode::kBf16;
+  RunSettings muon_by_ranges = in_backward(muon_bf16);
+  muon_by_ranges.train.batch_size = 6;
+  ASSERT_TRUE(by_ranges.updates_in_backward() && muon_by_ranges.updates_in_backward());
   int number = 0;
   for (const RunSettings& settings :
-       {gpt2_settings(), llama_settings(), sgd, muon_settings(), by_ranges, factorised_settings(),
-        composite_settings(), lattice_settings(), residual_settings()}) {
+       {gpt2_settings(), llama_settings(), sgd, muon_settings(), muon_bf16, by_ranges,
+        muon_by_ranges, factorised_settings(), composite_settings(), lattice_settings(),
+        residual_settings()}) {
     const RunFolder run = new_run(std::to_string(++number));
     TrainerRig whole(settings, 1);
     whole.steps(5);

@@ -32,7 +32,12 @@ std::vector<ModelConfig> families() {
   composite.embedding_dense_rows = 3;
   ModelConfig residual = llama;
   residual.prior_order = 3;
-  return {gpt2, llama, relu, factorised, composite, residual};
+  ModelConfig memory = llama;
+  memory.ngram_order = 3;
+  memory.ngram_modulus_a = 13;
+  memory.ngram_modulus_b = 7;
+  memory.ngram_dropout = 0.3;  // the only dropout
+  return {gpt2, llama, relu, factorised, composite, residual, memory};
 }
 
 std::string bad_rows(const GradcheckReport& report) {
@@ -63,7 +68,8 @@ TEST(Gradcheck, AcceptsTheEngineForEveryTable) {
 TEST(Gradcheck, RejectsAWrongGradientOfAnyParameter) {
   ThreadPool pool(1);
   const ops::Context context{pool, kernels::chosen_table()};
-  for (const ModelConfig& config : {families()[0], families()[1], families()[3], families()[4]}) {
+  for (const size_t family : {0, 1, 3, 4, 6}) {
+    const ModelConfig config = families()[family];
     GradientChecker checker(config, context, 2, 8, 3, testing::test_codes(config));
     const std::vector<float> right = checker.gradient();
     ASSERT_TRUE(checker.check(right).ok);

@@ -75,6 +75,18 @@ TEST_F(Run, FewerStepsThanAreDoneAreRefusedBeforeAnythingIsWritten) {
   EXPECT_EQ(files_of("run"), before);
 }
 
+// As versions stored them that accepted them.
+TEST_F(Run, TablesOfAMemoryThatIsNotThereAreForgotten) {
+  start(settings(), "run");
+  const fs::path path = at("run").config();
+  std::string config = read_file(path);
+  const std::string now = "ngram_rows = 16384";
+  ASSERT_NE(config.find(now), std::string::npos);
+  write_file(path, config.replace(config.find(now), now.size(), "ngram_rows = 64"));
+  EXPECT_EQ(resume("run", [](RunSettings& s) { s.train.steps = 8; }).step, 8);
+  EXPECT_THAT(read_file(path), HasSubstr(now));
+}
+
 TEST_F(Run, WarnsOfOtherKernels) {
   RunSettings wanted = settings();
   start(wanted, "run");
@@ -119,7 +131,8 @@ TEST_F(Run, TellsWhichSettingsMayChange) {
                                     "precision", "sample", "sampling", "schedule", "train"));
   EXPECT_THAT(train, ElementsAre("train.clip_norm", "train.log_every", "train.recompute",
                                  "train.steps", "train.threads"));
-  EXPECT_TRUE(may_change_on_resume("parallel.tile_order")) << "it changes no bit";
+  for (const char* order : {"parallel.tile_order", "parallel.token_order"})
+    EXPECT_TRUE(may_change_on_resume(order)) << "it changes no bit";
   EXPECT_FALSE(may_change_on_resume("parallel.shards"));
   EXPECT_FALSE(may_change_on_resume("optimizer.kind"));
 }

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/settings_text.h"
+#include "train/ablation.h"
 
 namespace cllm {
 namespace {
@@ -52,6 +53,31 @@ TEST(RunSettings, OnlyAVocabularyThatIsMadeHasAnOrderToChoose) {
   for (const char* given : {"tokenizer.path=somewhere", "train.init=somewhere"})
     EXPECT_THAT(refusal({"tokenizer.order=ulam", given}),
                 HasSubstr("an existing tokenizer keeps the ids that it has"));
+}
+
+TEST(RunSettings, OnlyTokensWithRowsAreSortedByThem) {
+  for (const char* embedding : {"dense", "factorised", "lattice"})
+    EXPECT_EQ(refusal({"parallel.token_order=sorted", std::string("model.embedding=") + embedding}),
+              "");
+  EXPECT_THAT(refusal({"parallel.token_order=sorted", "model.embedding=composite"}),
+              HasSubstr("cannot be sorted by token"));
+}
+
+// What the common settings of an ablation say of tables must not be an error of the arm without.
+TEST(RunSettings, AnArmWithoutAMemoryTakesBackWhatIsSaidOfOne) {
+  for (const AblationArm& arm : find_ablation("ngram-memory").arms) {
+    RunSettings settings =
+        Bound({"model.vocabulary_size=257", "model.ngram_rows=4096", "model.ngram_modulus_a=61",
+               "model.ngram_modulus_b=59", "model.ngram_dropout=0.3"})
+            .settings;
+    SettingsBinder binder;
+    settings.bind(binder);
+    for (const std::string& assignment : arm.assignments)
+      binder.apply_assignment(assignment);
+    const ModelConfig& model = settings.model;
+    EXPECT_NO_THROW(model.validate()) << arm.name;
+    EXPECT_EQ(model.ngram_dropout, model.ngram_order > 0 ? 0.3 : 0) << arm.name;
+  }
 }
 
 TEST(RunSettings, LossScalingInTheOptimizersTerms) {

@@ -104,7 +104,10 @@ struct TrainerRig {
             static_cast<int>(settings.model.vocabulary_size))),
         model(settings.model, testing::test_codes(settings.model), prior()),
         pool(threads),
-        context{pool, kernels::chosen_table()},
+        context{.pool = pool,
+                .kernels = kernels::chosen_table(),
+                .tiles = settings.parallel.tile_order,
+                .tokens = settings.parallel.token_order},
         trainer(model, context, settings, dataset.all()) {
     trainer.initialise();
   }

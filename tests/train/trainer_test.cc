@@ -56,6 +56,32 @@ TEST(Trainer, RecomputingBlocksGivesTheSameBits) {
   }
 }
 
+// Of operations, shards and sequences, and the keys are in the plan.
+TEST(Trainer, SortedTokensGiveTheSameBits) {
+  using Parallel = ParallelSettings;
+  for (RunSettings settings :
+       {gpt2_settings(), muon_settings(), factorised_settings(), lattice_settings()}) {
+    for (const auto& [mode, reduction] :
+         {std::pair(Parallel::Mode::kOperation, Parallel::Reduction::kTree),
+          {Parallel::Mode::kBatch, Parallel::Reduction::kTree},
+          {Parallel::Mode::kBatch, Parallel::Reduction::kFixed}}) {
+      settings.parallel.mode = mode;
+      settings.parallel.reduction = reduction;
+      settings.parallel.token_order = ops::TokenOrder::kBatch;
+      TrainerRig as_they_come(settings);
+      as_they_come.steps(4);
+      settings.parallel.token_order = ops::TokenOrder::kSorted;
+      TrainerRig sorted(settings, 3);
+      sorted.steps(4);
+      EXPECT_TRUE(same_bits(sorted.everything(Tokenizer::byte()),
+                            as_they_come.everything(Tokenizer::byte())));
+      const int64_t planned = plan_memory(sorted.model, settings, sorted.context).activations;
+      EXPECT_EQ(planned, sorted.trainer.source().activation_bytes());
+      EXPECT_GT(planned, as_they_come.trainer.source().activation_bytes());
+    }
+  }
+}
+
 TEST(Trainer, TheSeedDecidesEverything) {
   RunSettings other = gpt2_settings();
   other.train.seed = 6;
