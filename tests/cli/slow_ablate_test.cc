@@ -205,7 +205,7 @@ class KilledAblate : public Ablate {
       RunningProgram program(words);
       wait_until([&] { return !program.runs() || arms_begun(program.err()) >= arm; });
       std::this_thread::sleep_for(
-          std::chrono::microseconds(random.below(30'000, 0, static_cast<uint64_t>(arm))));
+          std::chrono::microseconds(random.below(15'000, 0, static_cast<uint64_t>(arm))));
       program.signal(SIGKILL);
       const ProgramResult result = program.wait();
       if (result.code != 128 + SIGKILL) {

@@ -53,7 +53,7 @@ TEST_F(KilledCompress, EndsInTheSameBytes) {
     const int before = records();
     RunningProgram program(compress("small"), options_);
     wait_until([&] { return !program.runs() || records() > before + 1; });
-    std::this_thread::sleep_for(std::chrono::microseconds(random.below(50'000, 1, kills)));
+    std::this_thread::sleep_for(std::chrono::microseconds(random.below(20'000, 1, kills)));
     program.signal(SIGKILL);
     const ProgramResult result = program.wait();
     ASSERT_TRUE(result.code == 0 || result.code == 128 + SIGKILL) << result.err;
