@@ -86,8 +86,9 @@ void embedding_forward(const Context& context, int64_t N, int64_t T, int64_t C,
         const float* rows[2] = {};
         int64_t count = 0;
         if (token_table != nullptr) {
-          CHECK_MSG(tokens[n] >= 0, "tokens[{}]={}", n, tokens[n]);
-          rows[count++] = token_table + tokens[n] * C;
+          const int64_t token = keys == nullptr ? tokens[n] : token_of(keys[i]);
+          CHECK_MSG(token >= 0, "tokens[{}]={}", n, token);
+          rows[count++] = token_table + token * C;
         }
         if (position_table != nullptr) rows[count++] = position_table + n % T * C;
         context.kernels.of<S>().rows.embed(C, count, rows, out + n * C);

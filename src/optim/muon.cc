@@ -43,12 +43,50 @@ void move(const ops::Context& context, float rate, float decay, bool cautious, i
   });
 }
 
-int64_t largest_matrix(std::span<const MuonMatrix> matrices) {
-  int64_t floats = 0;
-  for (const MuonMatrix& matrix : matrices)
-    floats = std::max(floats, padded(matrix.rows * matrix.columns));
-  return floats;
+bool is_of_one_thread(const MuonMatrix& matrix) {
+  return std::min(matrix.rows, matrix.columns) <= MuonThreads::kSideOfOneThread;
 }
+
+// Direction and update of a matrix, and what orthogonalise() takes.
+int64_t floats_of(const ops::Context& context, const MuonMatrix& matrix) {
+  return 2 * padded(matrix.rows * matrix.columns) +
+         orthogonalise_scratch(context, matrix.rows, matrix.columns);
+}
+
+struct Scratch {
+  int64_t shared = 0;  // of the matrices that all threads share
+  int64_t own = 0;     // of each thread, for a matrix of its own
+
+  Scratch(const ops::Context& all, const ops::Context& alone,
+          std::span<const MuonMatrix> matrices) {
+    for (const MuonMatrix& matrix : matrices)
+      if (is_of_one_thread(matrix))
+        own = std::max(own, padded(floats_of(alone, matrix)));
+      else
+        shared = std::max(shared, floats_of(all, matrix));
+  }
+};
+
+struct Step {
+  const Muon& options;
+  double learning_rate;
+  float gradient_scale;
+  const float* gradients;
+  float *weights, *momentum;
+
+  void operator()(const ops::Context& context, const MuonMatrix& matrix, float* scratch) const {
+    const int64_t count = matrix.rows * matrix.columns;
+    const double shape = static_cast<double>(matrix.rows) / static_cast<double>(matrix.columns);
+    const auto rate = static_cast<float>(learning_rate * std::sqrt(std::max(1.0, shape)));
+    float* const direction = scratch;
+    float* const update = direction + padded(count);
+    follow(context, static_cast<float>(options.momentum), gradient_scale, count,
+           gradients + matrix.begin, momentum + matrix.begin, direction);
+    orthogonalise(context, matrix.rows, matrix.columns, direction, update, update + padded(count));
+    move(context, rate, static_cast<float>(learning_rate * options.weight_decay), options.cautious,
+         count, update, weights + matrix.begin);
+  }
+};
 
 }  // namespace
 
@@ -58,30 +96,31 @@ double muon_momentum(double peak, int64_t warmup, int64_t update) {
   return first + (peak - first) * static_cast<double>(update) / static_cast<double>(warmup);
 }
 
-int64_t muon_scratch(const ops::Context& context, std::span<const MuonMatrix> matrices) {
-  int64_t floats = 0;
-  for (const MuonMatrix& matrix : matrices)
-    floats = std::max(floats, orthogonalise_scratch(context, matrix.rows, matrix.columns));
-  return 2 * largest_matrix(matrices) + floats;
+MuonThreads::MuonThreads(const ops::Context& context) : all_(context) {
+  for (int worker = 0; worker < context.pool.size(); ++worker) {
+    pools_.push_back(std::make_unique<ThreadPool>(1));
+    alone_.push_back(context.on(*pools_.back()));
+  }
 }
 
-void muon_step(const ops::Context& context, const Muon& options,
+int64_t muon_scratch(const ops::Context& context, std::span<const MuonMatrix> matrices) {
+  ThreadPool one(1);
+  const Scratch scratch(context, context.on(one), matrices);
+  return std::max(scratch.shared, scratch.own * context.pool.size());
+}
+
+void muon_step(const MuonThreads& threads, const Muon& options,
                std::span<const MuonMatrix> matrices, double learning_rate, float gradient_scale,
                const float* gradients, float* weights, float* momentum, float* scratch) {
-  const ops::ProfileScope scope(context.profile, "muon");
-  const int64_t largest = largest_matrix(matrices);
-  float* direction = scratch;
-  float* update = direction + largest;
-  const auto decay = static_cast<float>(learning_rate * options.weight_decay);
-  for (const MuonMatrix& matrix : matrices) {
-    const int64_t count = matrix.rows * matrix.columns;
-    const double shape = static_cast<double>(matrix.rows) / static_cast<double>(matrix.columns);
-    const auto rate = static_cast<float>(learning_rate * std::sqrt(std::max(1.0, shape)));
-    follow(context, static_cast<float>(options.momentum), gradient_scale, count,
-           gradients + matrix.begin, momentum + matrix.begin, direction);
-    orthogonalise(context, matrix.rows, matrix.columns, direction, update, update + largest);
-    move(context, rate, decay, options.cautious, count, update, weights + matrix.begin);
-  }
+  const ops::ProfileScope scope(threads.all().profile, "muon");
+  const int64_t own = Scratch(threads.all(), threads.alone(0), matrices).own;
+  const Step step{options, learning_rate, gradient_scale, gradients, weights, momentum};
+  threads.all().pool.parallel_for(std::ssize(matrices), [&](int64_t task, int worker) {
+    const MuonMatrix& matrix = matrices[static_cast<size_t>(task)];
+    if (is_of_one_thread(matrix)) step(threads.alone(worker), matrix, scratch + worker * own);
+  });
+  for (const MuonMatrix& matrix : matrices)
+    if (!is_of_one_thread(matrix)) step(threads.all(), matrix, scratch);
 }
 
 }  // namespace cllm::optim

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
+#include <vector>
 
 #include "ops/context.h"
 
@@ -27,6 +29,23 @@ struct Muon {
 // The momentum of update 1, 2, ...: from min(0.85, peak), linearly, to `peak` at update `warmup`.
 double muon_momentum(double peak, int64_t warmup, int64_t update);
 
+// The threads of a context, and each of them by itself: a matrix whose short side is at most
+// kSideOfOneThread is one thread's, since the products of its orthogonalisation are too small to be
+// shared (with a side of 128 four threads together are a third as fast as apart).
+class MuonThreads {
+ public:
+  static constexpr int64_t kSideOfOneThread = 256;
+
+  explicit MuonThreads(const ops::Context& context);
+  const ops::Context& all() const { return all_; }
+  const ops::Context& alone(int worker) const { return alone_[static_cast<size_t>(worker)]; }
+
+ private:
+  const ops::Context& all_;
+  std::vector<std::unique_ptr<ThreadPool>> pools_;
+  std::vector<ops::Context> alone_;
+};
+
 // Elements (floats) of scratch for muon_step() on these matrices.
 int64_t muon_scratch(const ops::Context& context, std::span<const MuonMatrix> matrices);
 
@@ -36,7 +55,7 @@ int64_t muon_scratch(const ops::Context& context, std::span<const MuonMatrix> ma
 //   w -= learning_rate (weight_decay w + max(1, rows / columns)^0.5 o)
 // scratch: muon_scratch() floats, 64-byte aligned, overwritten. No allocation; the bits do not
 // depend on the number of threads. Cost: that of orthogonalise().
-void muon_step(const ops::Context& context, const Muon& options,
+void muon_step(const MuonThreads& threads, const Muon& options,
                std::span<const MuonMatrix> matrices, double learning_rate, float gradient_scale,
                const float* gradients, float* weights, float* momentum, float* scratch);
 

@@ -97,6 +97,7 @@ void UpdatePlan::add_span(const Parameter& parameter, double rate, bool begins_r
 WeightUpdater::WeightUpdater(const Transformer& model, const ops::Context& context,
                              const RunSettings& settings)
     : context_(context),
+      muon_threads_(context),
       options_(settings.optimizer),
       plan_(model, settings, context),
       first_moment_(plan_.first_floats, "the optimizer"),
@@ -121,7 +122,7 @@ void WeightUpdater::apply(const UpdateStep& step, ParameterRange range, const fl
       optim::muon_momentum(options_.muon_momentum, options_.muon_momentum_warmup, step.update),
       options_.muon_weight_decay, options_.muon_cautious_decay};
   const double share = step.learning_rate / options_.learning_rate;
-  optim::muon_step(context_, muon, inside(plan_.matrices, range),
+  optim::muon_step(muon_threads_, muon, inside(plan_.matrices, range),
                    share * options_.muon_learning_rate, step.gradient_scale, gradients, weights,
                    first_moment_.data(), scratch_.data());
 }

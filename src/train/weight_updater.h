@@ -62,6 +62,7 @@ class WeightUpdater {
 
  private:
   const ops::Context& context_;
+  const optim::MuonThreads muon_threads_;
   const OptimizerSettings& options_;
   UpdatePlan plan_;
   Arena first_moment_, second_moment_, scratch_;

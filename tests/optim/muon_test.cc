@@ -11,15 +11,15 @@ namespace {
 
 using namespace cllm::testing;
 
-// Two matrices with a gap before, between and behind them.
-const std::vector<MuonMatrix> kMatrices = {{5, 40, 16}, {700, 16, 30}};
-constexpr size_t kCount = 1200;
+// Two matrices of one thread each and one of all, with a gap before, between and behind them.
+const std::vector<MuonMatrix> kMatrices = {{5, 40, 16}, {700, 257, 260}, {68000, 16, 30}};
+constexpr size_t kCount = 68500;
 
 std::vector<float> run(const ops::Context& context, const Muon& options, int steps) {
   std::vector<float> weights = random_vector(kCount, 1), momentum(kCount);
   Arena scratch(muon_scratch(context, kMatrices), "a test");
   for (int step = 0; step < steps; ++step)
-    muon_step(context, options, kMatrices, 0.02, 0.5f,
+    muon_step(MuonThreads(context), options, kMatrices, 0.02, 0.5f,
               random_vector(kCount, static_cast<uint64_t>(10 + step)).data(), weights.data(),
               momentum.data(), scratch.data());
   weights.insert(weights.end(), momentum.begin(), momentum.end());
@@ -36,7 +36,7 @@ TEST(Muon, FollowsTheOutsideTrajectory) {
       std::vector<float> weights = floats_of(golden["weights"]), momentum(weights.size());
       Arena scratch(muon_scratch(context, matrices), "a test");
       for (int step = 0; step < 4; ++step)
-        muon_step(context, {0.9 + 0.01 * step, 0.1, golden["cautious"]}, matrices,
+        muon_step(MuonThreads(context), {0.9 + 0.01 * step, 0.1, golden["cautious"]}, matrices,
                   0.02 * (step + 1), 0.5f,
                   floats_of(golden["gradients"][static_cast<size_t>(step)]).data(), weights.data(),
                   momentum.data(), scratch.data());
@@ -51,7 +51,8 @@ TEST(Muon, LeavesGapsUntouchedAndBitsDoNotDependOnThreads) {
   expect_same_bits_for_threads([&](const ops::Context& context) {
     const std::vector<float> after = run(context, {}, 3);
     for (size_t i = 0; i < kCount; ++i) {
-      const bool inside = (i >= 5 && i < 5 + 640) || (i >= 700 && i < 700 + 480);
+      const bool inside = (i >= 5 && i < 5 + 640) || (i >= 700 && i < 700 + 257 * 260) ||
+                          (i >= 68000 && i < 68000 + 480);
       EXPECT_EQ(after[i] != start[i], inside) << i;
       EXPECT_EQ(after[kCount + i] != 0, inside) << i;
     }
